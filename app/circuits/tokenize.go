@@ -1,0 +1,201 @@
+package circuits
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+	"lukechampine.com/blake3"
+
+	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/canon"
+	"github.com/defarm-repo/defarm/app/dfid"
+	"github.com/defarm-repo/defarm/app/merkle"
+	"github.com/defarm-repo/defarm/app/registry"
+)
+
+// maxItemData bounds the enriched data of one item, in bytes of its values and
+// keys: twice what one request can carry.
+const maxItemData = 4 << 20
+
+// create makes the traced item: from the stored local one, which keeps its row
+// and with it its place in the order of creation, or from nothing.
+func (p *push) create(tx app.Tx, identifiers []app.Identifier, data map[string]json.RawMessage, fingerprint string) error {
+	seq, err := tx.Items().NextDFID()
+	if err != nil {
+		return err
+	}
+	localID := p.in.LocalID
+	it := &app.Item{
+		DFID: dfid.Format(p.now, seq), LocalID: &localID, OwnerID: p.who.UserID, WorkspaceID: p.who.WorkspaceID,
+		Identifiers: identifiers, Fingerprint: fingerprint,
+		Data: make(map[string]json.RawMessage, len(data)), Provenance: make(map[string]app.Provenance, len(data)),
+		CreatedAt: p.now, ModifiedAt: p.now, SourceEntries: []uuid.UUID{p.service.env.NewID()},
+		Confidence: 1, Status: app.ItemActive,
+	}
+	if p.local != nil {
+		it.Row, it.CreatedAt, it.SourceEntries = p.local.Row, p.local.CreatedAt, p.local.SourceEntries
+	}
+	it.Aliases = []app.ExternalAlias{p.alias(localID.String(), localID[:])}
+	p.item, p.whole = it, true
+	p.result.DFID, p.result.Status = it.DFID, NewItemCreated
+	p.merge(data, true)
+	return p.bounded()
+}
+
+// enrich adds to the item that was found. Who is not entitled to it adds what
+// is missing and overwrites nothing (contract 04 S13).
+func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]json.RawMessage) error {
+	old := p.target
+	read, write, err := tx.Circuits().Entitled(p.who.UserID, old.Row)
+	if err != nil {
+		return err
+	}
+	owner := old.OwnerID == p.who.UserID
+	p.whole = owner || read
+
+	it := cloneItem(old)
+	it.ModifiedAt = p.now
+	it.Identifiers = union(old.Identifiers, identifiers)
+	if !p.whole {
+		// A stranger's word on a verification does not replace the holder's.
+		it.Identifiers = append(slices.Clone(old.Identifiers), it.Identifiers[len(old.Identifiers):]...)
+	}
+	// One alias for each party: a re-push says nothing new, and an item that
+	// is pushed daily must not grow with each push.
+	mine := func(a app.ExternalAlias) bool { return a.IssuerID == p.who.UserID }
+	if !slices.ContainsFunc(it.Aliases, mine) {
+		it.Aliases = append(it.Aliases, p.alias(p.service.env.NewID().String(), []byte(it.DFID)))
+	}
+	p.item = it
+	p.result.DFID, p.result.Status = it.DFID, ExistingItemEnriched
+	p.merge(data, owner || write)
+	return p.bounded()
+}
+
+func cloneItem(old *app.Item) *app.Item {
+	return &app.Item{
+		Row: old.Row, DFID: old.DFID, LocalID: old.LocalID, OwnerID: old.OwnerID, WorkspaceID: old.WorkspaceID,
+		LegacyMode: old.LegacyMode, Identifiers: old.Identifiers, Aliases: slices.Clone(old.Aliases),
+		Fingerprint: old.Fingerprint, Data: maps.Clone(old.Data), Provenance: maps.Clone(old.Provenance),
+		CreatedAt: old.CreatedAt, ModifiedAt: old.ModifiedAt, SourceEntries: old.SourceEntries,
+		Confidence: old.Confidence, Status: old.Status, MergedInto: old.MergedInto,
+		MerkleRoot: old.MerkleRoot, EventCount: old.EventCount,
+	}
+}
+
+// merge writes data key by key, without a deep merge, and notes who wrote what.
+func (p *push) merge(data map[string]json.RawMessage, overwrite bool) {
+	it := p.item
+	if it.Data == nil {
+		it.Data = make(map[string]json.RawMessage)
+	}
+	if it.Provenance == nil {
+		it.Provenance = make(map[string]app.Provenance)
+	}
+	from := app.Provenance{UserID: p.who.UserID, CircuitID: p.circuit.ID.String(), At: p.now}
+	for key, value := range data {
+		if _, exists := it.Data[key]; exists && !overwrite && it.Provenance[key].UserID != p.who.UserID {
+			if p.kept == nil {
+				p.kept = make(map[string]json.RawMessage)
+			}
+			p.kept[key] = value
+			continue
+		}
+		it.Data[key], it.Provenance[key] = value, from
+	}
+}
+
+// bounded refuses an item that would outgrow its limits.
+func (p *push) bounded() error {
+	if n := len(p.item.Identifiers); n > app.MaxIdentifiers {
+		return app.TooManyIdentifiers(n)
+	}
+	size := 0
+	for key, value := range p.item.Data {
+		size += len(key) + len(value)
+	}
+	if size > maxItemData {
+		return app.NewError(app.CodeTooLarge, app.ReasonBodyTooLarge,
+			"Validation error: enriched_data of the item would be larger than %d bytes; push less or remove keys first", maxItemData)
+	}
+	return nil
+}
+
+// alias is the caller's name for the item; evidence is hashed, not shown.
+func (p *push) alias(value string, evidence []byte) app.ExternalAlias {
+	sum := blake3.Sum256(evidence)
+	return app.ExternalAlias{
+		Scheme: "user:" + p.who.UserID, Value: value, IssuerID: p.who.UserID, IssuedAt: p.now,
+		EvidenceHash: hex.EncodeToString(sum[:]),
+	}
+}
+
+// announce builds the PushedToCircuit event with its final metadata and brings
+// the item's Merkle root up to date. No deduplication: one event an operation.
+func (p *push) announce(tx app.Tx) (*app.Event, error) {
+	visibility := app.VisibilityCircuitOnly
+	if p.circuit.Permissions.AllowPublicVisibility {
+		visibility = app.VisibilityPublic
+	}
+	event := &app.Event{
+		ID: p.service.env.NewID(), DFID: p.item.DFID, Type: app.EventPushedToCircuit, At: p.now, Source: p.who.UserID,
+		Metadata: map[string]json.RawMessage{
+			"circuit_id":   canon.AppendString(nil, p.circuit.ID.String()),
+			"operation":    json.RawMessage(`"push"`),
+			"requester_id": canon.AppendString(nil, p.who.UserID),
+		},
+		Visibility: visibility,
+	}
+	event.ContentHash, event.LeafHash = event.ComputeContentHash(), event.ComputeLeafHash()
+	leaves := []string{event.LeafHash}
+	if p.item.EventCount > 0 {
+		before, err := tx.Events().Leaves(p.item.DFID)
+		if err != nil {
+			return nil, err
+		}
+		leaves = append(before, event.LeafHash)
+	}
+	p.item.MerkleRoot, _ = merkle.Root(leaves) // there is at least one leaf
+	p.item.EventCount = int64(len(leaves))
+	return event, nil
+}
+
+// save stores the item with its indexes and points the local id at it.
+func (p *push) save(tx app.Tx, fingerprint string) error {
+	items := tx.Items()
+	var err error
+	switch {
+	case p.target != nil:
+		err = items.Update(p.target, p.item)
+		if err == nil && p.local != nil {
+			err = items.Delete(p.local) // folded into the item it turned out to be
+		}
+	case p.local != nil:
+		err = items.Update(p.local, p.item)
+	default:
+		err = items.Insert(p.item)
+	}
+	if err != nil {
+		return err
+	}
+	for _, id := range p.item.Identifiers {
+		if !id.Canonical || slices.ContainsFunc(p.conflicts, func(c conflict) bool { return c.Identifier == id.UniqueKey() }) {
+			continue
+		}
+		if _, err := items.AddCanonical(registry.CanonicalKey(id.Namespace, id.Key, id.Value), p.item.Row); err != nil {
+			return err
+		}
+	}
+	if fingerprint != "" {
+		if err := items.AddFingerprint(p.circuit.Row, fingerprint, p.item.Row); err != nil {
+			return err
+		}
+	}
+	if p.mapped {
+		return nil
+	}
+	return items.MapLocal(app.LocalMapping{LocalID: p.in.LocalID, OwnerID: p.who.UserID, Row: p.item.Row, DFID: p.item.DFID})
+}
