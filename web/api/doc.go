@@ -1,0 +1,88 @@
+// Package api is the HTTP edge: it turns requests into calls of the services
+// in package app and their results into the answers that the contract fixes.
+// It holds no rules of the business and no state beyond one request.
+//
+// # What runs around an operation
+//
+// Outermost first, fixed in edge.wrap: request id and real client address,
+// access log and metrics, recover, CORS, base path, deadline. Then the router
+// finds the operation, and gate.admit checks in the order of design §2.12:
+// credential (401), rate (429), key restrictions and rights (403), path and
+// query (400), then the body: content type (415), size (413), syntax (400),
+// shape (422). Only then the handler runs. One place writes the answer.
+//
+// Operations are registered with get, post, put, patch and del, which fix the
+// scope, the security scheme, the body limit, the documented errors and the
+// operation id. A missing scope or summary, a duplicate, a trailing slash and
+// uniqueItems are errors of New. The zero scope lets nobody in.
+//
+// # Writing a resource file
+//
+// A resource file holds, top to bottom, the table of operations, the wire
+// types, the handlers. Handlers return errors as they get them: *app.Error has
+// its row in statusOf, anything else is a 500 whose cause only the log sees.
+//
+//   - A field is required unless its tag says omitempty (or omitzero, or
+//     required:"false"). Optional fields take null for "absent"; a required
+//     one refuses it with 422, arrays included. json.RawMessage keeps the text
+//     null, so an optional one must be compared with it.
+//   - Names are case-sensitive, unknown ones are ignored, the last of repeated
+//     ones counts. All that is settled before decoding (see shape).
+//   - Structs that the contract lets be null are pointers with omitempty. An
+//     answer's array that may be null is tagged nullable:"true"; all others
+//     are written as [] (orEmpty).
+//   - Limits and enumerations go into the tags (maxLength, enum, minimum):
+//     they are checked, documented and answered without repeating the value.
+//   - The path of a detail shows only names that the schema has. Keys of
+//     free-form objects appear as *.
+//   - A body that is JSON already (a cached row) is an encoded[T]. Bytes that
+//     are no JSON are a Body []byte with a ContentType field tagged
+//     header:"Content-Type". A stream is a Body func(huma.Context).
+//   - Lists embed PageQuery. UUIDs in the path go through pathUUID where the
+//     contract shows "Invalid URL: UUID parsing failed", else parseUUID.
+//   - An embedded struct needs an exported name: huma passes over others, so
+//     the registrar refuses them.
+//   - huma's resolvers are not for business errors: their texts are cut.
+//   - orEmpty is for lists inside a body; a nil list that is the body is [].
+//
+// # Deviations from the original
+//
+// Decided in design §2; existing clients keep working. "Guarded" means every
+// route that is not public in the contract's table.
+//
+//	route                     original                            here                                why
+//	guarded, no credential    handler decides; many open          401 before anything else            01 §6.1 no. 4
+//	guarded, order of checks  path, query, body, then 401         401, 429, 403, then the request     design §2.12
+//	guarded, key as Bearer    charged, then 401 InvalidToken      works like X-API-Key                01 §6.1 no. 1
+//	guarded, key permissions  never looked at                     read / write / admin, 403           01 §6.1 no. 5
+//	guarded, key address      first X-Forwarded-For, else none    socket peer; header of trusted      01 §6.1 no. 8
+//	                                                              proxies only
+//	guarded, key paths        decoded path                        path as sent, base path cut off     an escaped slash must not
+//	                                                                                                  widen a restriction
+//	guarded, key in use       no headers                          X-RateLimit-Limit, -Remaining,      01 §6.3 no. 7
+//	                                                              -Reset
+//	any, 401                  no header                           WWW-Authenticate: Bearer            RFC 9110
+//	any, 429 and 503          Retry-After on login only           always, at least 1                  01 §5.10
+//	any, credential > 8 KB    parsed                              401                                 engine notes §3
+//	/api/api-keys, /api/auth  keys: 500 or text                   401 JSON, the route's text          design §2.6, §2.14
+//	  (profile, refresh)
+//	any, framework errors     text/plain                          JSON {"error":"<that text>"}        design §2.7, §2.13
+//	any, 422 and 400 details  may repeat the value                place and rule only                 secrets stay secret
+//	any, repeated JSON key    422                                 last one counts                     harmless, 07 §6.2 agrees
+//	any, JSON depth > 64      128                                 400 recursion limit exceeded        design §2.17
+//	any, broken body          connection error                    400, 408 when it does not come      bounded
+//	any, slow request         no limit                            503 after the request timeout       design §1
+//	any, panic                connection dropped                  500 JSON, stack in the log          01 §6.5
+//	any, 5xx text             driver's message                    fixed text, cause in the log        01 §6.1 no. 18
+//	OPTIONS                   allow-headers: *                    mirrors what is asked               01 §6.1 no. 16
+//	any, large answer         never compressed                    gzip from 1 KB when asked           -
+//	any                       -                                   X-Request-Id                        -
+//	GET lists                 unbounded                           limit, offset; 1,000, cap 10,000    design §2.9
+//	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
+//	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
+//	GET /version              planned                             served, with go_version             01 §3.1
+//	GET /livez /readyz        -                                   served                              design §8
+//	GET /metrics              -                                   administrator, or public by         a loopback peer may be
+//	                                                              configuration                       somebody's proxy
+//	GET /openapi.json .yaml   -                                   served, public                      design §2.2
+package api

@@ -1,0 +1,14 @@
+package api
+
+// registerResources registers the operations of every resource. The system's
+// own are registered by build.
+func registerResources(r *registrar, o Options) {
+	authHandlers{svc: o.Identity}.register(r)
+	profileHandlers{svc: o.Identity}.register(r)
+	apiKeyHandlers{svc: o.Identity}.register(r)
+	itemHandlers{svc: o.Items}.register(r)
+	circuitHandlers{svc: o.Circuits}.register(r)
+	tokenizationHandlers{svc: o.Circuits}.register(r)
+	storageHandlers{svc: o.Evidence}.register(r)
+	merkleHandlers{svc: o.Evidence}.register(r)
+}
