@@ -21,7 +21,7 @@ type farm struct {
 
 // newFarm registers an account and creates a circuit that stores its items in
 // the embedded block store.
-func newFarm(t *testing.T, url string) farm {
+func newFarm(t testing.TB, url string) farm {
 	t.Helper()
 	var f farm
 	var account struct {
@@ -39,7 +39,7 @@ func newFarm(t *testing.T, url string) farm {
 	return f
 }
 
-func newClient(t *testing.T, url, token string) *client.Client {
+func newClient(t testing.TB, url, token string) *client.Client {
 	t.Helper()
 	transport := client.NewTransport(64)
 	t.Cleanup(transport.CloseIdleConnections)
@@ -51,7 +51,7 @@ func newClient(t *testing.T, url, token string) *client.Client {
 }
 
 // mustCall wants 200 and decodes the answer into out.
-func mustCall(t *testing.T, c *client.Client, method, path, body string, out any) {
+func mustCall(t testing.TB, c *client.Client, method, path, body string, out any) {
 	t.Helper()
 	var raw []byte
 	if body != "" {

@@ -61,7 +61,7 @@ func withoutRace(flags string) string {
 	return strings.Join(keep, " ")
 }
 
-func binary(t *testing.T) string {
+func binary(t testing.TB) string {
 	t.Helper()
 	bin, err := buildOnce()
 	if err != nil {
@@ -72,7 +72,7 @@ func binary(t *testing.T) string {
 
 // command prepares a run of the program in an environment that nothing of the
 // tester's own reaches, with cheap passwords.
-func command(ctx context.Context, t *testing.T, env []string, args ...string) *exec.Cmd {
+func command(ctx context.Context, t testing.TB, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(ctx, binary(t), args...)
 	cmd.Dir = t.TempDir()
@@ -115,7 +115,7 @@ type readyLine struct {
 
 // process is a server that accepts requests.
 type process struct {
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	ready readyLine
 	first string // the ready line as printed
@@ -128,7 +128,7 @@ type process struct {
 
 // serve starts `defarm serve --ready-json` on a free port and waits for its
 // ready line. The test's end kills what is still running.
-func serve(t *testing.T, env []string, args ...string) *process {
+func serve(t testing.TB, env []string, args ...string) *process {
 	t.Helper()
 	args = append([]string{"serve", "--ready-json", "--listen", "127.0.0.1:0"}, args...)
 	p := &process{t: t, cmd: command(context.WithoutCancel(t.Context()), t, env, args...), ended: make(chan struct{})}
