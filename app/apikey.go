@@ -58,6 +58,9 @@ type APIKeyReads interface {
 	ByHash(hash string) (*APIKey, error)
 	// ByOwner lists an owner's keys, oldest first.
 	ByOwner(ownerID string, includeInactive bool, p Page) ([]*APIKey, error)
+	// Statistics sums up the hours of a key whose last request was at from or
+	// later.
+	Statistics(id uuid.UUID, from time.Time) (APIKeyStatistics, error)
 }
 
 // APIKeyUse is the use of one key since the last flush.
@@ -73,4 +76,23 @@ type APIKeyRows interface {
 	Insert(k *APIKey) error
 	// AddUse adds to the counters without touching any other column.
 	AddUse(u APIKeyUse) error
+	// AddRequests adds to the statistics; those of a key that is gone are
+	// dropped.
+	AddRequests(r APIKeyRequests) error
+	// DeleteRequestsBefore removes the statistics of hours before at, at most
+	// 1,000 rows, and returns how many.
+	DeleteRequestsBefore(at time.Time) (int, error)
+	// Update stores what a patch changes and nothing else.
+	Update(id uuid.UUID, p APIKeyPatch) error
+	// Delete removes a key with its statistics.
+	Delete(id uuid.UUID) error
+}
+
+// APIKeyPatch is a change of an API key; what is nil stays.
+type APIKeyPatch struct {
+	Name             *string
+	Permissions      *APIKeyPermissions
+	Active           *bool
+	RateLimitPerHour *int64
+	Notes            *string
 }

@@ -28,6 +28,17 @@ const (
 	ReasonUserNotFound       Reason = "user_not_found"           // account is gone
 	ReasonAPIKeyNotFound     Reason = "api_key_not_found"        // no such key
 	ReasonInvalidAPIKeyInput Reason = "invalid_api_key_input"    // key name, limit or expiry out of bounds
+	ReasonResetRequest       Reason = "reset_request"            // neither a name nor a mail address given
+	ReasonResetThrottled     Reason = "reset_throttled"          // too many resets asked for
+	ReasonResetToken         Reason = "reset_token"              // reset token missing, malformed, unknown, expired or used
+
+	// Tiers and credits.
+	ReasonInsufficientCredits Reason = "insufficient_credits" // the balance does not cover the cost
+	ReasonInvalidAmount       Reason = "invalid_amount"       // an amount of credits out of bounds
+	ReasonTierLimit           Reason = "tier_limit_exceeded"  // the tier lacks the permission or its allowance is used up
+	ReasonNotCharged          Reason = "not_charged"          // nothing was charged for the operation
+	ReasonAlreadyRefunded     Reason = "already_refunded"     // given back before
+	ReasonConcurrency         Reason = "too_many_concurrent"  // more requests at a time than the tier allows
 
 	// Requests as such.
 	ReasonMalformed       Reason = "malformed_body"    // not JSON

@@ -56,6 +56,7 @@ type Reader interface {
 	Circuits() CircuitReads
 	Events() EventReads
 	Storage() StorageReads
+	Credits() CreditReads
 }
 
 // Tx gives the stores of one write. It is valid only inside its closure.
@@ -67,6 +68,9 @@ type Tx interface {
 	Events() EventRows
 	Storage() StorageRows
 	Activities() ActivityRows
+	Credits() CreditRows
+	TierUses() TierUseRows
+	PasswordResets() PasswordResetRows
 
 	// AfterCommit registers work for after the commit and before the caller
 	// of Write is answered; it runs in order on the writer, so it must be

@@ -49,24 +49,6 @@ type User struct {
 	LastLogin time.Time // zero: never
 }
 
-// Credit types of a CreditTransaction (contract 01 §4).
-const (
-	CreditGrant = "Grant"
-)
-
-// CreditTransaction is one change of a user's balance.
-type CreditTransaction struct {
-	ID            string
-	UserID        string
-	Amount        int64
-	Type          string
-	Description   string
-	OperationType string
-	OperationID   string
-	At            time.Time
-	BalanceAfter  int64
-}
-
 // UserReads reads accounts. Missing accounts are ReasonUserNotFound.
 type UserReads interface {
 	ByID(id string) (*User, error)
@@ -95,7 +77,6 @@ type UserRows interface {
 	SetAdmin(id string, admin bool, at time.Time) error
 	// VoidTokens raises the account's generation: every token is void.
 	VoidTokens(id string, at time.Time) error
-	InsertCredit(c CreditTransaction) error
 }
 
 // Actor is the authenticated caller of a service method.

@@ -135,3 +135,49 @@ func (t apiKeys) AddUse(u app.APIKeyUse) error {
 	t.s.touch(kindAPIKey, hash)
 	return nil
 }
+
+const (
+	// COALESCE keeps the column where the patch says nothing.
+	apiKeyPatch = `UPDATE api_keys SET name = COALESCE(?, name), permissions = COALESCE(?, permissions),
+	active = COALESCE(?, active), rate_limit_per_hour = COALESCE(?, rate_limit_per_hour),
+	notes = COALESCE(?, notes) WHERE id = ? RETURNING hash`
+	apiKeyDeleteUses = `DELETE FROM api_key_uses WHERE key_row = (SELECT row FROM api_keys WHERE id = ?)`
+	apiKeyDelete     = `DELETE FROM api_keys WHERE id = ? RETURNING hash`
+)
+
+// Update implements app.APIKeyRows.
+func (t apiKeys) Update(id uuid.UUID, p app.APIKeyPatch) error {
+	var permissions, active any
+	if p.Permissions != nil {
+		text, err := toJSON(*p.Permissions)
+		if err != nil {
+			return fmt.Errorf("encode permissions: %w", err)
+		}
+		permissions = text
+	}
+	if p.Active != nil {
+		active = b2i(*p.Active)
+	}
+	return t.change(id, apiKeyPatch, p.Name, permissions, active, p.RateLimitPerHour, p.Notes, id.String())
+}
+
+// Delete implements app.APIKeyRows.
+func (t apiKeys) Delete(id uuid.UUID) error {
+	if _, err := t.s.exec(apiKeyDeleteUses, id.String()); err != nil {
+		return fmt.Errorf("delete api key uses: %w", err)
+	}
+	return t.change(id, apiKeyDelete, id.String())
+}
+
+// change runs a statement that returns the hash of the one key it changes.
+func (t apiKeys) change(id uuid.UUID, query string, args ...any) error {
+	var hash string
+	switch err := t.s.row(query, args...).Scan(&hash); {
+	case errors.Is(err, sql.ErrNoRows):
+		return app.NotFound(app.ReasonAPIKeyNotFound, "API key not found: %s", id)
+	case err != nil:
+		return fmt.Errorf("change api key: %w", err)
+	}
+	t.s.touch(kindAPIKey, hash)
+	return nil
+}

@@ -164,18 +164,3 @@ func (t users) update(id, query string, args ...any) error {
 	t.s.touch(kindUser, id)
 	return nil
 }
-
-const creditInsert = `INSERT INTO credit_transactions
-	(id, user_id, amount, type, description, operation_type, operation_id, at, balance_after)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
-// InsertCredit implements app.UserRows. It records a change of the balance; the
-// balance itself is another statement of the same write.
-func (t users) InsertCredit(c app.CreditTransaction) error {
-	_, err := t.s.insert(creditInsert, c.ID, c.UserID, c.Amount, c.Type, c.Description, c.OperationType,
-		c.OperationID, toUnix(c.At), c.BalanceAfter)
-	if err != nil {
-		return fmt.Errorf("insert credit transaction: %w", err)
-	}
-	return nil
-}

@@ -132,7 +132,7 @@ func (s *Service) register(ctx context.Context, u *app.User, in Registration, fr
 		if err := tx.Users().Insert(u); err != nil {
 			return err
 		}
-		if err := tx.Users().InsertCredit(bonus); err != nil {
+		if err := tx.Credits().Insert(bonus); err != nil {
 			return err
 		}
 		return tx.Activities().InsertUser(s.activity(u, from, u.CreatedAt, activityRegister))

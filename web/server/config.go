@@ -20,6 +20,9 @@ type Config struct {
 	Database DatabaseConfig `mapstructure:"database"`
 	Cache    CacheConfig    `mapstructure:"cache"`
 	Auth     AuthConfig     `mapstructure:"auth"`
+	Limits   LimitsConfig   `mapstructure:"limits"`
+	Mail     MailConfig     `mapstructure:"mail"`
+	Tracing  TracingConfig  `mapstructure:"tracing"`
 }
 
 // ServerConfig is the HTTP listener.
@@ -84,6 +87,9 @@ type AuthConfig struct {
 	BcryptQueue      int            `mapstructure:"bcrypt_queue"`
 	VerifiedLoginTTL time.Duration  `mapstructure:"verified_login_ttl"` // 0: off
 	Throttle         ThrottleConfig `mapstructure:"throttle"`
+	Reset            ResetConfig    `mapstructure:"password_reset"`
+	// KeyUseRetention is how long the use of API keys is kept, in days.
+	KeyUseRetention int `mapstructure:"key_use_retention_days"`
 }
 
 // ThrottleConfig bounds failed logins and registrations. A limit of 0 is off.
@@ -137,7 +143,12 @@ func Defaults() Config {
 				MaxCoolDown:       2 * time.Minute,
 				SignupsPerAddress: 1000,
 			},
+			Reset:           ResetConfig{PerHour: 3},
+			KeyUseRetention: 400,
 		},
+		Limits:  defaultLimits(),
+		Mail:    defaultMail(),
+		Tracing: TracingConfig{SampleRatio: 1},
 	}
 }
 

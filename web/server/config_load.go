@@ -125,8 +125,40 @@ func unknownKeys(v *viper.Viper, known []setting) []error {
 	return problems
 }
 
-// applyEnviron puts the environment over the file. The original's PORT and
-// JWT_SECRET come before our names for the same settings, so ours win.
+// originalVariables are the original's names for settings that we have too.
+var originalVariables = []struct{ name, key string }{
+	{"JWT_SECRET", "auth.jwt_secret"},
+	{"PASSWORD_RESET_RATE_LIMIT_PER_HOUR", "auth.password_reset.per_hour"},
+	{"FRONTEND_URL", "auth.password_reset.frontend_url"},
+	{"FROM_EMAIL", "mail.from_email"},
+	{"FROM_NAME", "mail.from_name"},
+	{"SMTP_HOST", "mail.smtp.host"},
+	{"SMTP_PORT", "mail.smtp.port"},
+	{"SMTP_USERNAME", "mail.smtp.username"},
+	{"SMTP_PASSWORD", "mail.smtp.password"},
+}
+
+// originalMail chooses the mail provider as the original does: MailerSend when
+// its key is there, else SendGrid. Without either, mails are logged when
+// PASSWORD_RESET_DEBUG_LOG asks for it.
+func originalMail(vars map[string]string, set func(key, name, value string)) {
+	for _, p := range []struct{ name, provider string }{
+		{"MAILERSEND_API_KEY", "mailersend"}, {"SENDGRID_API_KEY", "sendgrid"},
+	} {
+		if key, ok := vars[p.name]; ok {
+			set("mail.provider", p.name, p.provider)
+			set("mail.api_key", p.name, key)
+			return
+		}
+	}
+	switch strings.ToLower(strings.TrimSpace(vars["PASSWORD_RESET_DEBUG_LOG"])) {
+	case "1", "true", "yes", "on":
+		set("mail.provider", "PASSWORD_RESET_DEBUG_LOG", "log")
+	}
+}
+
+// applyEnviron puts the environment over the file. The original's names
+// come before ours for the same settings, so ours win.
 func applyEnviron(v *viper.Viper, known []setting, environ []string, origin map[string]string) []string {
 	vars := make(map[string]string, len(environ))
 	for _, line := range environ {
@@ -141,9 +173,12 @@ func applyEnviron(v *viper.Viper, known []setting, environ []string, origin map[
 	if port, ok := vars["PORT"]; ok {
 		set("server.listen", "PORT", ":"+port)
 	}
-	if secret, ok := vars["JWT_SECRET"]; ok {
-		set("auth.jwt_secret", "JWT_SECRET", secret)
+	for _, o := range originalVariables {
+		if value, ok := vars[o.name]; ok {
+			set(o.key, o.name, value)
+		}
 	}
+	originalMail(vars, set)
 	names := map[string]bool{}
 	for _, s := range known {
 		names[s.env()] = true
@@ -230,6 +265,13 @@ func decodeValue(from, to reflect.Value) (any, error) {
 		}
 		if !isInt {
 			return nil, errValue("expected a number of bytes such as 4096 or 32 MiB")
+		}
+	case float64:
+		if f, err := strconv.ParseFloat(text, 64); isText && err == nil {
+			return f, nil
+		}
+		if !isInt && !from.CanFloat() {
+			return nil, errValue("expected a number")
 		}
 	case int:
 		if n, err := strconv.Atoi(text); isText && err == nil {

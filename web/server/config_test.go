@@ -101,7 +101,12 @@ func TestEnvironmentReachesEveryKey(t *testing.T) {
 		"server.listen": "127.0.0.1:4000", "server.base_path": "/farm", "server.trusted_proxies": "10.0.0.0/8, 192.168.1.1",
 		"server.metrics_public": "true", "data_dir": "elsewhere", "log.level": "debug", "log.format": "json",
 		"database.synchronous": "NORMAL", "database.checkpoints": "external", "cache.enabled": "false",
-		"auth.jwt_secret": strings.Repeat("k", 40),
+		"auth.jwt_secret": strings.Repeat("k", 40), "auth.password_reset.frontend_url": "https://farm.example.org",
+		"limits.enforce_tiers": "true", "limits.enforce_credits": "true",
+		"mail.provider": "log", "mail.from_email": "farm@example.org", "mail.from_name": "Farm", "mail.api_key": "secret",
+		"mail.api_url": "http://127.0.0.1:9", "mail.directory": "mails", "mail.smtp.host": "mail.example.org",
+		"mail.smtp.username": "farm", "mail.smtp.password": "secret", "mail.smtp.security": "tls",
+		"tracing.endpoint": "http://127.0.0.1:4318", "tracing.sample_ratio": "0.25",
 	}
 	defaults := Defaults()
 	before := defaults.settings()

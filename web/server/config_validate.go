@@ -56,6 +56,9 @@ func (c *Config) problems() []error {
 		between(k, "cache.bytes", c.Cache.Bytes, 1<<20, 64<<30)
 	}
 	c.Auth.check(k)
+	c.Limits.check(k)
+	c.Mail.check(k)
+	c.Tracing.check(k)
 	return k.problems
 }
 
@@ -126,6 +129,8 @@ func (a *AuthConfig) check(k *checker) {
 	between(k, "auth.throttle.per_account", t.PerAccount, 0, 1_000_000)
 	between(k, "auth.throttle.max_cool_down", t.MaxCoolDown, time.Second, 24*time.Hour)
 	between(k, "auth.throttle.signups_per_address", t.SignupsPerAddress, 0, 1_000_000)
+	a.Reset.check(k)
+	between(k, "auth.key_use_retention_days", a.KeyUseRetention, 1, 3650)
 }
 
 // level is the log level; Validate has accepted it.

@@ -66,7 +66,7 @@ func seedAccount(tx app.Tx, env app.Env, a demo.Account, hash string) error {
 	if err := tx.Users().Insert(u); err != nil {
 		return err
 	}
-	return tx.Users().InsertCredit(seedCredit(env, a, created))
+	return tx.Credits().Insert(seedCredit(env, a, created))
 }
 
 // seedCredit is the grant that explains the account's first balance (contract
