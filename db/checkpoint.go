@@ -68,7 +68,7 @@ func (w *walState) bytes() int64 { return w.frames.Load() * frameBytes }
 // committed takes the log's length after a commit.
 func (w *walState) committed(s *session) {
 	w.commits.Add(1)
-	if _, err := w.checkpoint(s, textWALState); err != nil {
+	if err := w.checkpoint(s, textWALState); err != nil {
 		return // the session has noted it; the next commit asks again
 	}
 	if w.bytes() >= w.threshold {
@@ -81,14 +81,15 @@ func (w *walState) committed(s *session) {
 
 // checkpoint runs a checkpoint pragma, whose only row is: whether a lock was in the
 // way, the frames in the log, and how many of them are copied.
-func (w *walState) checkpoint(s *session, text string) (busy bool, err error) {
+func (w *walState) checkpoint(s *session, text string) error {
+	var busy bool
 	var frames, copied int64
 	if err := s.row(text).Scan(&busy, &frames, &copied); err != nil {
-		return false, err
+		return err
 	}
 	w.frames.Store(max(frames, 0))
 	w.copied.Store(max(copied, 0))
-	return busy, nil
+	return nil
 }
 
 // passRequest asks the writer for a pass between two batches.
@@ -108,8 +109,7 @@ func (w *writer) pass(mode checkpointMode) error {
 	}()
 	w.s.failed = nil
 	if mode == modePassive {
-		_, err := w.wal.checkpoint(w.s, textPassive)
-		return err
+		return w.wal.checkpoint(w.s, textPassive)
 	}
 	// Readers are waited for under the busy timeout, while all writes wait.
 	if err := setBusyTimeout(w.s, insistMillis); err != nil {
@@ -119,7 +119,7 @@ func (w *writer) pass(mode checkpointMode) error {
 	if mode == modeTruncate {
 		text = textTruncate
 	}
-	_, err := w.wal.checkpoint(w.s, text)
+	err := w.wal.checkpoint(w.s, text)
 	return joined(err, setBusyTimeout(w.s, busyMillis))
 }
 
@@ -227,7 +227,7 @@ func (c *checkpointer) copy() {
 	if c.s.lost || c.s.conn == nil {
 		c.m.replaced.Inc()
 		if err := joined(c.s.close(), connect(context.Background(), c.pool, c.pragmas, c.s)); err != nil {
-			c.log.Error("checkpoint connection cannot be opened", "error", err)
+			c.log.Error("checkpoint connection cannot be opened", slog.Any("error", err))
 			return
 		}
 	}
@@ -237,7 +237,7 @@ func (c *checkpointer) copy() {
 	c.s.failed = nil
 	c.m.checkpoint.WithLabelValues("background").Observe(c.now().Sub(start).Seconds())
 	if err != nil {
-		c.log.Error("background checkpoint failed", "error", err)
+		c.log.Error("background checkpoint failed", slog.Any("error", err))
 	}
 }
 
@@ -250,7 +250,7 @@ func (c *checkpointer) ask(mode checkpointMode) {
 		return
 	}
 	if err := <-p.done; err != nil {
-		c.log.Error("checkpoint on the writer failed", "mode", string(mode), "error", err)
+		c.log.Error("checkpoint on the writer failed", slog.String("mode", string(mode)), slog.Any("error", err))
 	}
 }
 
@@ -263,10 +263,10 @@ func (c *checkpointer) watch(size int64) {
 	c.alarm = over
 	if !over {
 		c.m.walAlarm.Set(0)
-		c.log.Info("the write-ahead log is short again", "bytes", size)
+		c.log.Info("the write-ahead log is short again", slog.Int64("bytes", size))
 		return
 	}
 	c.m.walAlarm.Set(1)
 	c.log.Warn("the write-ahead log is too long: a read transaction, another process or a full disk keeps it from being reset",
-		"bytes", size, "threshold", c.wal.threshold, "oldest_read", c.oldest())
+		slog.Int64("bytes", size), slog.Int64("threshold", c.wal.threshold), slog.Duration("oldest_read", c.oldest()))
 }

@@ -149,7 +149,7 @@ func (t circuits) Gate(id uuid.UUID, userID string) (app.CircuitGate, error) {
 
 // Insert implements app.CircuitRows.
 func (t circuits) Insert(c *app.Circuit) error {
-	alias, public, adapter := "", "", ""
+	alias, public := "", ""
 	var err error
 	if c.Alias != nil {
 		if alias, err = toJSON(c.Alias); err != nil {
@@ -161,7 +161,8 @@ func (t circuits) Insert(c *app.Circuit) error {
 			return err
 		}
 	}
-	if adapter, err = toJSON(c.Adapter); err != nil {
+	adapter, err := toJSON(c.Adapter)
+	if err != nil {
 		return err
 	}
 	c.Row, err = t.s.insert(circuitInsertSQL, c.ID.String(), c.Name, c.Description, c.OwnerID, c.DefaultNamespace,

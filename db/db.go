@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"sync"
 
@@ -66,7 +67,7 @@ func hardenDriver(o Options) {
 	// Without it, closing any descriptor of the database file anywhere in
 	// the process would drop SQLite's locks on it.
 	if _, err := sqlite.OFDLocking(true); err != nil && !errors.Is(err, sqlite.ErrOFDLockingUnavailable) {
-		o.Logger.Warn("database locks belong to the process, not to their descriptors", "error", err)
+		o.Logger.Warn("database locks belong to the process, not to their descriptors", slog.Any("error", err))
 	}
 }
 

@@ -119,7 +119,7 @@ func applyMigrations(ctx context.Context, conn *sql.Conn, pending []migration, n
 		if err := applyMigration(ctx, conn, m, now()); err != nil {
 			return fmt.Errorf("migration %s: %w", m.name, err)
 		}
-		log.Info("database migrated", "migration", m.name)
+		log.Info("database migrated", slog.String("migration", m.name))
 	}
 	if _, err := conn.ExecContext(ctx, "PRAGMA foreign_keys = 1"); err != nil {
 		return fmt.Errorf("switch foreign keys on: %w", err)
@@ -166,7 +166,7 @@ func checkForeignKeys(ctx context.Context, conn *sql.Conn) error {
 		return fmt.Errorf("check foreign keys: %w", err)
 	}
 	defer rows.Close()
-	for rows.Next() {
+	if rows.Next() {
 		var table, parent string
 		var row sql.NullInt64
 		var index int

@@ -149,7 +149,7 @@ func (p *readers) release(s *session) {
 	s.failed = nil
 	if s.lost {
 		if err := p.renew(s); err != nil {
-			p.log.Error("reader connection is lost", "error", err)
+			p.log.Error("reader connection is lost", slog.Any("error", err))
 		}
 	}
 	p.free <- s
@@ -161,7 +161,7 @@ func (p *readers) renew(s *session) error {
 	p.m.replaced.Inc()
 	if s.conn != nil {
 		if err := s.close(); err != nil {
-			p.log.Warn("lost reader connection does not close", "error", err)
+			p.log.Warn("lost reader connection does not close", slog.Any("error", err))
 		}
 		s.conn = nil
 	}

@@ -180,7 +180,7 @@ func (s *session) query(text string, args ...any) (*sql.Rows, error) {
 		return nil, err
 	}
 	s.queries++
-	rows, err := st.QueryContext(context.Background(), args...) //nolint:sqlclosecheck // the caller closes them
+	rows, err := st.QueryContext(context.Background(), args...)
 	if err != nil {
 		return nil, s.fault("query", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 
@@ -113,7 +114,7 @@ func (w *writer) begin() error {
 			w.s.failed = nil
 			return err
 		}
-		w.log.Error("writer cannot begin a transaction; its connection is replaced", "error", err)
+		w.log.Error("writer cannot begin a transaction; its connection is replaced", slog.Any("error", err))
 	}
 	if err := w.renew(); err != nil {
 		return err
@@ -134,7 +135,7 @@ func (w *writer) renew() error {
 	w.m.replaced.Inc()
 	if w.s.conn != nil {
 		if err := w.s.close(); err != nil {
-			w.log.Warn("lost writer connection does not close", "error", err)
+			w.log.Warn("lost writer connection does not close", slog.Any("error", err))
 		}
 		w.s.conn = nil
 	}
@@ -200,7 +201,7 @@ func (w *writer) invoke(j *job) (err error) {
 		w.running.Store(false)
 		if p := recover(); p != nil {
 			w.m.jobPanic.Inc()
-			w.log.Error("panic in a write", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			w.log.Error("panic in a write", slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 			err = internal(fmt.Errorf("panic in a write: %v", p))
 		}
 	}()
@@ -229,7 +230,7 @@ func (w *writer) rollback() {
 		return
 	}
 	if err := w.s.control(textRollback); err != nil {
-		w.log.Debug("rollback after a failed write", "error", err)
+		w.log.Debug("rollback after a failed write", slog.Any("error", err))
 	}
 }
 
@@ -238,14 +239,13 @@ func (w *writer) answer(jobs []*job) {
 	w.committed = true
 	for i, j := range jobs {
 		w.group = jobs[i:]
-		switch j.err { //nolint:errorlint // only the two plain values matter
-		case nil:
+		switch {
+		case j.err == nil:
 			w.m.jobOK.Inc()
 			for _, fn := range w.s.afters[j.from:j.to] {
 				w.after(fn)
 			}
-		case errSkipped:
-		default:
+		case !errors.Is(j.err, errSkipped):
 			w.m.jobError.Inc()
 		}
 		w.group = jobs[i+1:]
@@ -258,11 +258,11 @@ func (w *writer) after(fn func()) {
 	defer func() {
 		w.running.Store(false)
 		if p := recover(); p != nil {
-			w.log.Error("panic after a commit", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			w.log.Error("panic after a commit", slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 		}
 	}()
 	if err := call(func(app.Tx) error { fn(); return nil }, nil); err != nil {
-		w.log.Error("after a commit", "error", err)
+		w.log.Error("after a commit", slog.Any("error", err))
 	}
 }
 
@@ -273,7 +273,7 @@ func (w *writer) undo(jobs []*job, cause error) {
 	w.rollback()
 	w.reset()
 	if app.CodeOf(cause) == app.CodeInternal {
-		w.log.Error("a write transaction is undone", "jobs", len(jobs), "error", cause)
+		w.log.Error("a write transaction is undone", slog.Int("jobs", len(jobs)), slog.Any("error", cause))
 	}
 	for _, j := range jobs {
 		if j.err == nil {

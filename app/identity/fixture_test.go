@@ -115,8 +115,6 @@ func (f *fixture) user(name string, edits ...func(*NewUser)) app.Actor {
 	return actorOf(u)
 }
 
-func admin(in *NewUser) { in.IsAdmin = true }
-
 func (f *fixture) login(name string) Session {
 	f.t.Helper()
 	s, err := f.Login(context.Background(), Login{Username: name, Password: goodPass}, home)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 	"unicode/utf8"
 
@@ -127,7 +128,7 @@ func (s *Service) flushUsage(ctx context.Context) {
 		return
 	}
 	if err := s.usage.flush(context.WithoutCancel(ctx)); err != nil {
-		s.log.Debug("key usage shown without the latest uses", "error", err.Error())
+		s.log.Debug("key usage shown without the latest uses", slog.String("error", err.Error()))
 	}
 }
 

@@ -46,6 +46,7 @@ func TestLogin(t *testing.T) {
 	}
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			from := home
 			from.Address = from.Address.Next()
 			for range i { // an address each: the throttle is another test's

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -76,18 +77,24 @@ func TestRegisterRefuses(t *testing.T) {
 		{"address taken", Registration{Username: "new", Email: "tAken@example.ORG"}, app.CodeConflict, app.ReasonEmailTaken, "Email already exists"},
 		{"both taken: the name speaks", Registration{Username: "taken", Email: "taken@example.org"}, app.CodeConflict, app.ReasonUsernameTaken, "Username already exists"},
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if c.in.Password == "" {
-				c.in.Password = goodPass
+	t.Run("refusals", func(t *testing.T) { // ends when all of them have
+		t.Parallel()
+		for _, c := range cases {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				if c.in.Password == "" {
+					c.in.Password = goodPass
+				}
+				_, err := f.Register(t.Context(), c.in, home)
+				wantError(t, err, c.code, c.why, c.text)
+			})
+		}
+		t.Cleanup(func() {
+			if n, err := f.CountUsers(context.Background()); err != nil || n != 1 {
+				t.Errorf("%d accounts (%v), want 1: a refusal left something behind", n, err)
 			}
-			_, err := f.Register(t.Context(), c.in, home)
-			wantError(t, err, c.code, c.why, c.text)
 		})
-	}
-	if n, err := f.CountUsers(t.Context()); err != nil || n != 1 {
-		t.Errorf("%d accounts (%v), want 1: a refusal left something behind", n, err)
-	}
+	})
 }
 
 func TestMailAddresses(t *testing.T) {

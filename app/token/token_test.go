@@ -193,7 +193,7 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("code %s, reason %s", e.Code, e.Reason)
 			}
 			got := strings.TrimPrefix(e.Message, "Invalid token: ")
-			if prefix, any := strings.CutSuffix(c.want, "*"); any {
+			if prefix, open := strings.CutSuffix(c.want, "*"); open {
 				if !strings.HasPrefix(got, prefix) {
 					t.Errorf("reason %q, want the prefix %q", got, prefix)
 				}

@@ -211,7 +211,8 @@ func (x *exchange) BodyWriter() io.Writer { return x }
 // as a whole, or a stream.
 func (x *exchange) Write(p []byte) (int, error) {
 	if !x.w.wrote && x.rt.rawReply {
-		return len(p), x.writeWhole(p)
+		x.writeWhole(p)
+		return len(p), nil
 	}
 	if !x.w.wrote {
 		x.w.WriteHeader(orOK(x.status))
@@ -221,13 +222,12 @@ func (x *exchange) Write(p []byte) (int, error) {
 
 // writeWhole implements wholeWriter. A write that fails means a client that is
 // gone; nobody is left to tell.
-func (x *exchange) writeWhole(body []byte) error {
+func (x *exchange) writeWhole(body []byte) {
 	if x.failed != nil {
 		x.w.fail(x.rec, x.failed)
-		return nil
+		return
 	}
 	_ = x.w.whole(orOK(x.status), body) // the client is gone, see above
-	return nil
 }
 
 // Unwrap returns chi's context, for humachi.Unwrap.

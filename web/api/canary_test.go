@@ -18,11 +18,11 @@ import (
 const canary = "kanarienvogel"
 
 // picky refuses everything with an error that repeats it.
-type picky struct{ s string }
+type picky struct{}
 
 func (p *picky) UnmarshalText(b []byte) error { return errors.New("cannot read " + string(b)) }
 
-type custom struct{ s string }
+type custom struct{}
 
 func (c *custom) UnmarshalJSON(b []byte) error { return errors.New("cannot read " + string(b)) }
 

@@ -66,7 +66,7 @@ func registerDocs(r *registrar, base string) error {
 		return fmt.Errorf("build documentation page: %w", err)
 	}
 	index := &asset{contentType: "text/html; charset=utf-8", body: html.Bytes(), policy: docsPolicy}
-	r.handle(http.MethodGet, "/docs", scopePublic, index, summary("API reference for a browser"))
+	r.page("/docs", scopePublic, index, summary("API reference for a browser"))
 	files := map[string]*asset{
 		"":         index,
 		"start.js": {contentType: "text/javascript; charset=utf-8", body: []byte(docsScript)},
@@ -79,7 +79,7 @@ func registerDocs(r *registrar, base string) error {
 		plain := strings.TrimSuffix(name, ".gz")
 		files[plain] = &asset{contentType: mimeType(plain), body: body, zipped: plain != name, keep: true}
 	}
-	r.handle(http.MethodGet, "/docs/*", scopePublic, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r.page("/docs/*", scopePublic, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		f := files[strings.TrimPrefix(req.URL.Path, "/docs/")]
 		if f == nil {
 			responseOf(w, req).fail(requestOf(req.Context()), &failure{status: http.StatusNotFound, empty: true})

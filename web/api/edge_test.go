@@ -116,6 +116,8 @@ func (l logLines) Write(p []byte) (int, error) {
 // next returns the next line of the log.
 func (l logLines) next(t *testing.T) map[string]any {
 	t.Helper()
+	giveUp := time.NewTimer(10 * time.Second)
+	defer giveUp.Stop()
 	select {
 	case line := <-l:
 		var out map[string]any
@@ -123,7 +125,7 @@ func (l logLines) next(t *testing.T) map[string]any {
 			t.Fatalf("log line %q: %v", line, err)
 		}
 		return out
-	case <-time.After(10 * time.Second):
+	case <-giveUp.C:
 		t.Fatal("no log line came")
 		return nil
 	}

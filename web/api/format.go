@@ -38,7 +38,7 @@ func putBuffer(b *bytes.Buffer) {
 
 // wholeWriter takes a complete body at once, so that it can be sent with its
 // length, and compressed.
-type wholeWriter interface{ writeWhole(body []byte) error }
+type wholeWriter interface{ writeWhole(body []byte) }
 
 // jsonFormat is the only wire format: compact JSON without HTML escapes,
 // encoded completely before the first byte goes out.
@@ -67,7 +67,8 @@ func marshalJSON(w io.Writer, v any) error {
 		body = buf.Bytes()
 	}
 	if ww, ok := w.(wholeWriter); ok {
-		return ww.writeWhole(body)
+		ww.writeWhole(body)
+		return nil
 	}
 	_, err := w.Write(body)
 	return err

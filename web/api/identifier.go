@@ -73,21 +73,6 @@ func (in identifierJSON) verifiedAt(at int) (time.Time, error) {
 	return date, nil
 }
 
-// identifierFrom is the wire form of a stored identifier. appendIdentifier
-// writes the same without reflection; a test holds them together.
-func identifierFrom(id app.Identifier) identifierJSON {
-	ns, t, scope := shownNamespace(id), "Contextual", id.Scope
-	out := identifierJSON{Namespace: &ns, Key: id.Key, Value: id.Value, Type: &t, Scope: &scope}
-	if id.Canonical {
-		t, out.Scope, out.Verified = "Canonical", nil, &id.Verified
-		if !id.VerifiedAt.IsZero() {
-			date := app.FormatZ(id.VerifiedAt)
-			out.VerificationDate = &date
-		}
-	}
-	return out
-}
-
 func shownNamespace(id app.Identifier) string {
 	if id.Namespace == "" {
 		return app.DefaultNamespace
@@ -95,6 +80,8 @@ func shownNamespace(id app.Identifier) string {
 	return id.Namespace
 }
 
+// appendIdentifier writes an identifier as an identifierJSON is encoded; a test
+// holds the two together.
 func appendIdentifier(b []byte, id app.Identifier) []byte {
 	b = append(b, `{"namespace":`...)
 	b = canon.AppendString(b, shownNamespace(id))

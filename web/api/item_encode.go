@@ -7,23 +7,6 @@ import (
 	"github.com/defarm-repo/defarm/app/canon"
 )
 
-// itemFrom is the wire form of an item as encodeItem writes it; it documents
-// the encoder, which a test compares with it.
-func itemFrom(it *app.Item) itemJSON {
-	out := itemJSON{
-		DFID: it.DFID, Identifiers: make([]identifierJSON, len(it.Identifiers)), Data: it.Data,
-		Created: it.CreatedAt.Unix(), Modified: it.ModifiedAt.Unix(),
-		SourceEntries: make([]string, len(it.SourceEntries)), Status: itemStatusText(it),
-	}
-	for i, id := range it.Identifiers {
-		out.Identifiers[i] = identifierFrom(id)
-	}
-	for i, entry := range it.SourceEntries {
-		out.SourceEntries[i] = entry.String()
-	}
-	return out
-}
-
 // itemStatusText is the status as contract 02 §5.3 shows it.
 func itemStatusText(it *app.Item) string {
 	if it.Status == app.ItemMergedInto {

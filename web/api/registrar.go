@@ -110,10 +110,10 @@ func register[I, O any](r *registrar, method, path string, s scope, h func(conte
 	})
 }
 
-// handle registers a plain handler: a page or a feed that is no operation of
-// the API. It is guarded like the rest and left out of the document.
-func (r *registrar) handle(method, path string, s scope, h http.Handler, opts ...option) {
-	rt := r.add(method, path, s, append(opts, hidden()))
+// page registers a plain handler for GET: a page or a feed that is no operation
+// of the API. It is guarded like the rest and left out of the document.
+func (r *registrar) page(path string, s scope, h http.Handler, opts ...option) {
+	rt := r.add(http.MethodGet, path, s, append(opts, hidden()))
 	if rt == nil {
 		return
 	}
@@ -126,10 +126,8 @@ func (r *registrar) handle(method, path string, s scope, h http.Handler, opts ..
 		}
 		h.ServeHTTP(resp, req)
 	}
-	r.mux.MethodFunc(method, path, serve)
-	if method == http.MethodGet {
-		r.mux.MethodFunc(http.MethodHead, path, serve)
-	}
+	r.mux.MethodFunc(http.MethodGet, path, serve)
+	r.mux.MethodFunc(http.MethodHead, path, serve)
 }
 
 // add checks what can be checked before the types are known. It returns nil
@@ -184,7 +182,7 @@ func (rt *route) bind(op *huma.Operation) {
 		rt.params = append(rt.params, m[1])
 	}
 	for _, p := range op.Parameters {
-		if p.In == "query" && !(p.Explode != nil && *p.Explode) {
+		if p.In == "query" && (p.Explode == nil || !*p.Explode) {
 			rt.query = append(rt.query, queryParam{name: p.Name, kind: p.Schema.Type})
 		}
 	}

@@ -41,7 +41,7 @@ func TestRegistrationProblems(t *testing.T) {
 			}, s)
 		}, "PUT /a/{y}: registered twice"},
 		{"trailing slash", func(r *registrar) { get(r, "/a/", scopeUser, nothing, s) }, "GET /a/: trailing slash"},
-		{"plain handler without scope", func(r *registrar) { r.handle(http.MethodGet, "/a", scopeDeny, http.NotFoundHandler(), s) }, "no scope"},
+		{"plain handler without scope", func(r *registrar) { r.page("/a", scopeDeny, http.NotFoundHandler(), s) }, "no scope"},
 		{"unique items in a body", func(r *registrar) {
 			post(r, "/a", scopeUser, func(context.Context, *struct{ Body unique }) (*struct{}, error) { return nil, nil }, s)
 		}, "uniqueItems is not allowed"},

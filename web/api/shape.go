@@ -134,7 +134,7 @@ func additional(sc *huma.Schema) *huma.Schema {
 // detail words a validation error without the value, and without keys that the
 // client made up.
 func (s shape) detail(err error) string {
-	d, ok := err.(huma.ErrorDetailer) //nolint:errorlint // huma adds them bare
+	d, ok := err.(huma.ErrorDetailer)
 	if !ok {
 		return doesNotFit
 	}

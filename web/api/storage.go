@@ -133,16 +133,16 @@ func (h storageHandlers) full(ctx context.Context, in *storageHistoryInput) (*re
 
 func (h storageHandlers) public(ctx context.Context, in *storageHistoryInput) (*reply[fullHistoryJSON], error) {
 	history, err := h.svc.PublicStorageHistory(ctx, in.DFID, in.page())
-	switch app.ReasonOf(err) {
-	case app.ReasonItemNotPublic:
+	switch reason := app.ReasonOf(err); {
+	case err == nil:
+		return respond(fullHistoryFrom(history), nil)
+	case reason == app.ReasonItemNotPublic:
 		return respond(fullHistoryJSON{Error: "Item not found in any public circuit", Code: "ITEM_NOT_PUBLIC"}, nil)
-	case app.ReasonNoStorageHistory:
+	case reason == app.ReasonNoStorageHistory:
 		return respond(fullHistoryJSON{Error: "Storage history not found for this item", DFID: in.DFID}, nil)
-	}
-	if err != nil {
+	default:
 		return nil, err
 	}
-	return respond(fullHistoryFrom(history), nil)
 }
 
 type cidPath struct {

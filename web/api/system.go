@@ -50,9 +50,9 @@ func (h systemHandlers) register(r *registrar) {
 	for _, path := range []string{"/version", "/api/version"} {
 		get(r, path, scopePublic, h.version, summary("Which build is running"), system)
 	}
-	r.handle(http.MethodGet, "/openapi.json", scopePublic, h.document("application/openapi+json", func() []byte { return h.docs.json }),
+	r.page("/openapi.json", scopePublic, h.document("application/openapi+json", func() []byte { return h.docs.json }),
 		summary("OpenAPI document"))
-	r.handle(http.MethodGet, "/openapi.yaml", scopePublic, h.document("application/openapi+yaml", func() []byte { return h.docs.yaml }),
+	r.page("/openapi.yaml", scopePublic, h.document("application/openapi+yaml", func() []byte { return h.docs.yaml }),
 		summary("OpenAPI document as YAML"))
 
 	// A peer on the loopback gets no exception: behind a reverse proxy on the
@@ -62,7 +62,7 @@ func (h systemHandlers) register(r *registrar) {
 	if h.o.MetricsPublic {
 		metricsScope = scopePublic
 	}
-	r.handle(http.MethodGet, "/metrics", metricsScope,
+	r.page("/metrics", metricsScope,
 		promhttp.HandlerFor(h.o.Metrics, promhttp.HandlerOpts{}), summary("Prometheus metrics"))
 }
 

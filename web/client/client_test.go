@@ -180,7 +180,7 @@ func TestCallCancelledByAnotherAnswer(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(other) })
 		err := newClient(t, &script{answers: []answer{{status: 503, retryAfter: "10"}}}, nil).Call(ctx, "GET", "/x", nil, nil)
-		if err == nil || err == error(other) || !errors.Is(err, other) || !strings.HasPrefix(err.Error(), "GET /x: ") {
+		if err == nil || err == error(other) || !errors.Is(err, other) || !strings.HasPrefix(err.Error(), "GET /x: ") { //nolint:errorlint // that very value
 			t.Errorf("got %v, want the cause behind this request's name", err)
 		}
 	})

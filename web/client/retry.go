@@ -85,7 +85,7 @@ func (c *Client) attempts(ctx context.Context, method, path string, body []byte)
 	}
 	// What ended the context may itself be an *Error, of another request.
 	var refused *Error
-	if err != context.Cause(ctx) && errors.As(err, &refused) {
+	if err != context.Cause(ctx) && errors.As(err, &refused) { //nolint:errorlint // that very value, not what it wraps
 		return nil, refused
 	}
 	var permanent *backoff.PermanentError

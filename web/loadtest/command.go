@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -86,7 +87,7 @@ func write(out io.Writer, rep *Report, path string) error {
 		return err
 	}
 	if err := rep.WriteJSON(f); err != nil {
-		return fmt.Errorf("write report: %w (and closing it: %v)", err, f.Close())
+		return fmt.Errorf("write report: %w", errors.Join(err, f.Close()))
 	}
 	return f.Close()
 }

@@ -21,6 +21,7 @@ func over(t *testing.T, f *fake) string {
 		if err != nil {
 			panic(http.ErrAbortHandler)
 		}
+		defer res.Body.Close()
 		w.WriteHeader(res.StatusCode)
 		var body bytes.Buffer
 		if _, err := body.ReadFrom(res.Body); err != nil {

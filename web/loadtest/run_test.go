@@ -82,8 +82,10 @@ func (f *fake) RoundTrip(req *http.Request) (*http.Response, error) {
 		<-req.Context().Done()
 		return nil, req.Context().Err()
 	}
+	takes := time.NewTimer(b.takes)
+	defer takes.Stop()
 	select {
-	case <-time.After(b.takes):
+	case <-takes.C:
 	case <-req.Context().Done():
 		return nil, req.Context().Err()
 	}

@@ -76,7 +76,7 @@ func (s *stage) identify(ctx context.Context, c *Config) error {
 		cred = client.Credential{Token: token}
 	}
 	needsAccount := c.needsLogin() && c.Username == ""
-	needsCaller := cred.IsZero() && !(c.Scenario == ScenarioLogin && !c.needsItems())
+	needsCaller := cred.IsZero() && (c.Scenario != ScenarioLogin || c.needsItems())
 	if needsAccount || needsCaller {
 		user := account{"loadtest-" + s.run, "Load-test-1-" + s.run}
 		token, err := s.register(ctx, user)

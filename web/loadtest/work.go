@@ -26,7 +26,7 @@ const (
 type worker struct {
 	stage *stage
 	// ctx ends only when the test gives up waiting for answers.
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // the whole life of the worker
 	keep func(sample)
 	rng  *rand.Rand
 	// due is when the next request should have been sent; zero in a closed

@@ -162,7 +162,7 @@ func ParseBytes(s string) (Bytes, error) {
 	if err != nil || n > 1<<62 {
 		return 0, fmt.Errorf("expected a number of bytes such as 4096 or 32 MiB")
 	}
-	return Bytes(n), nil //nolint:gosec // bounded above
+	return Bytes(n), nil
 }
 
 // String writes the number as people do.

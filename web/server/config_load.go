@@ -73,7 +73,7 @@ func Load(src Sources) (*Loaded, error) {
 		v.Set(key, value)
 		out.Origin[key] = fromFlag
 	}
-	problems = append(problems, decode(v, known, out.Origin, &out.Config)...)
+	problems = append(problems, decode(v, known, out.Origin)...)
 	problems = append(problems, out.Config.problems()...)
 	if len(problems) > 0 {
 		return nil, &ConfigError{Problems: problems}
@@ -198,9 +198,8 @@ func applyEnviron(v *viper.Viper, known []setting, environ []string, origin map[
 	return warnings
 }
 
-// decode writes what viper holds for the known keys into c, one key at a
-// time, so that every bad value is reported and good ones are kept.
-func decode(v *viper.Viper, known []setting, origin map[string]string, c *Config) []error {
+// decode writes what viper holds into the known settings, one key at a time, so that every bad value is reported and good ones are kept.
+func decode(v *viper.Viper, known []setting, origin map[string]string) []error {
 	var problems []error
 	for _, s := range known {
 		raw := v.Get(s.key)

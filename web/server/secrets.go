@@ -53,7 +53,7 @@ func readSecret(file string) ([]byte, error) {
 	if mode := info.Mode().Perm(); runtime.GOOS != "windows" && mode&0o077 != 0 {
 		return nil, fmt.Errorf("secret %s can be read by others (mode %04o): run `chmod 600 %s`, and think about replacing it", file, mode, file)
 	}
-	text, err := os.ReadFile(file) //nolint:gosec // a fixed name in the data directory
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read secret: %w", err)
 	}
@@ -82,7 +82,7 @@ func writeSecret(file, text string) error {
 	if runtime.GOOS == "windows" {
 		return nil // directories cannot be synced there
 	}
-	d, err := os.Open(dir) //nolint:gosec // the data directory
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

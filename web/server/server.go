@@ -233,7 +233,7 @@ func (s *Server) shutDown(ctx context.Context) error {
 		// The database refuses what they still ask for.
 		errs = append(errs, fmt.Errorf("shut down: %d request(s) did not end", s.requests.count()))
 	}
-	return errors.Join(append(errs, s.core.close())...)
+	return errors.Join(append(errs, s.close())...)
 }
 
 // reachable is an address a client on this machine can use.

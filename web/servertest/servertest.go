@@ -91,7 +91,7 @@ func Demo() Option {
 // it cannot be started.
 func Start(tb testing.TB, opts ...Option) *Server {
 	tb.Helper()
-	dir, err := os.MkdirTemp("", "servertest-*")
+	dir, err := os.MkdirTemp("", "servertest-*") //nolint:usetesting // removed by Close, which may come before the test's end
 	if err != nil {
 		tb.Fatalf("servertest: %v", err)
 	}
