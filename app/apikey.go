@@ -95,4 +95,6 @@ type APIKeyPatch struct {
 	Active           *bool
 	RateLimitPerHour *int64
 	Notes            *string
+	// RevokedForCause keeps the owner from activating the key again.
+	RevokedForCause *bool
 }

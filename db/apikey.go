@@ -140,14 +140,14 @@ const (
 	// COALESCE keeps the column where the patch says nothing.
 	apiKeyPatch = `UPDATE api_keys SET name = COALESCE(?, name), permissions = COALESCE(?, permissions),
 	active = COALESCE(?, active), rate_limit_per_hour = COALESCE(?, rate_limit_per_hour),
-	notes = COALESCE(?, notes) WHERE id = ? RETURNING hash`
+	notes = COALESCE(?, notes), revoked_for_cause = COALESCE(?, revoked_for_cause) WHERE id = ? RETURNING hash`
 	apiKeyDeleteUses = `DELETE FROM api_key_uses WHERE key_row = (SELECT row FROM api_keys WHERE id = ?)`
 	apiKeyDelete     = `DELETE FROM api_keys WHERE id = ? RETURNING hash`
 )
 
 // Update implements app.APIKeyRows.
 func (t apiKeys) Update(id uuid.UUID, p app.APIKeyPatch) error {
-	var permissions, active any
+	var permissions, active, forCause any
 	if p.Permissions != nil {
 		text, err := toJSON(*p.Permissions)
 		if err != nil {
@@ -158,7 +158,10 @@ func (t apiKeys) Update(id uuid.UUID, p app.APIKeyPatch) error {
 	if p.Active != nil {
 		active = b2i(*p.Active)
 	}
-	return t.change(id, apiKeyPatch, p.Name, permissions, active, p.RateLimitPerHour, p.Notes, id.String())
+	if p.RevokedForCause != nil {
+		forCause = b2i(*p.RevokedForCause)
+	}
+	return t.change(id, apiKeyPatch, p.Name, permissions, active, p.RateLimitPerHour, p.Notes, forCause, id.String())
 }
 
 // Delete implements app.APIKeyRows.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"lukechampine.com/blake3"
 
 	"github.com/defarm-repo/defarm/app"
@@ -26,6 +27,7 @@ type KeyUse struct {
 
 // KeyGrant is what a key gives its bearer, and the state of its hourly quota.
 type KeyGrant struct {
+	KeyID       uuid.UUID
 	Actor       app.Actor
 	Permissions app.APIKeyPermissions
 	Limit       int64
@@ -125,7 +127,7 @@ func (s *Service) ByKey(ctx context.Context, raw string, use KeyUse) (KeyGrant, 
 	if err := mayAct(owner); err != nil {
 		return KeyGrant{}, err
 	}
-	grant := KeyGrant{Actor: actorOf(owner), Permissions: k.Permissions}
+	grant := KeyGrant{KeyID: k.ID, Actor: actorOf(owner), Permissions: k.Permissions}
 	grant.Actor.KeyID = k.ID.String()
 	grant.Actor.IsAdmin = owner.IsAdmin && k.Permissions.Admin
 

@@ -32,6 +32,9 @@ type Config struct {
 	Throttle ThrottleConfig
 	// UsageFlush is the interval at which key usage is written; default 5 s.
 	UsageFlush time.Duration
+	// KeyUseRetention is how long statistics about the use of API keys are
+	// kept; default 400 days.
+	KeyUseRetention time.Duration
 	// Logger gets failures of the usage writer and, at debug level, the
 	// stage durations of each login; default: discard.
 	Logger *slog.Logger
@@ -101,7 +104,7 @@ func New(store app.Store, env app.Env, pool *password.Pool, cfg Config) (*Servic
 
 		signupsPerHour: limits.SignupsPerAddress,
 	}
-	s.usage = startUsage(store, cfg.UsageFlush, log, m)
+	s.usage = startUsage(store, cfg, env.Now, log, m)
 	return s, nil
 }
 

@@ -4,6 +4,10 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/defarm-repo/defarm/app/identity"
 )
 
 // Field names of the edge's log lines.
@@ -47,6 +51,12 @@ func (e *edge) record(next http.Handler) http.Handler {
 			}
 			e.metrics.inFlight.Dec()
 			e.metrics.observe(r.Method, rec.route, status, took)
+			if rec.key != uuid.Nil {
+				e.auth.KeyAnswered(identity.KeyRequest{
+					KeyID: rec.key, Method: knownMethod(r.Method), Endpoint: rec.route, Status: status,
+					Duration: took, Address: rec.address, Agent: rec.agent,
+				})
+			}
 			e.logRequest(r, resp, rec, status, took)
 		}()
 		next.ServeHTTP(w, r)

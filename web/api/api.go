@@ -144,7 +144,7 @@ func build(o Options, auth authenticator, register func(*registrar)) (*built, er
 	if err := docs.encode(r.api.OpenAPI()); err != nil {
 		return nil, err
 	}
-	e := &edge{log: o.Logger, metrics: metrics, trusted: o.TrustedProxies, timeout: o.RequestTimeout, base: o.BasePath}
+	e := &edge{log: o.Logger, metrics: metrics, auth: auth, trusted: o.TrustedProxies, timeout: o.RequestTimeout, base: o.BasePath}
 	return &built{handler: e.wrap(mux), registrar: r}, nil
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,12 @@ func (h apiKeyHandlers) register(r *registrar) {
 		describe("The key acts as its owner within its permissions. Its text is shown in this answer only."))
 	get(r, "/api/api-keys", scopeUser, h.list, keys, summary("List my API keys, oldest first"))
 	get(r, "/api/api-keys/{key_id}", scopeUser, h.get, keys, summary("Read one of my API keys"))
+	patch(r, "/api/api-keys/{key_id}", scopeUser, h.update, keys, summary("Change one of my API keys"),
+		describe("What is left out stays as it is. Takes effect with the key's next request."))
+	del(r, "/api/api-keys/{key_id}", scopeUser, h.remove, keys, summary("Delete one of my API keys for good"), successStatus(http.StatusNoContent))
+	post(r, "/api/api-keys/{key_id}/revoke", scopeUser, h.revoke, keys, optionalBody(), summary("Deactivate one of my API keys"),
+		describe("May be repeated. Activate it again by changing `is_active`."))
+	get(r, "/api/api-keys/{key_id}/usage", scopeUser, h.usage, keys, summary("What one of my API keys was used for"))
 }
 
 type createKeyInput struct {
@@ -45,6 +52,17 @@ type keyPermissionsJSON struct {
 	Custom map[string]bool `json:"custom,omitempty"`
 }
 
+func (p *keyPermissionsJSON) toApp() *app.APIKeyPermissions {
+	if p == nil {
+		return nil
+	}
+	out := &app.APIKeyPermissions{Read: p.Read, Write: p.Write, Admin: p.Admin, Custom: p.Custom}
+	if out.Custom == nil {
+		out.Custom = map[string]bool{}
+	}
+	return out
+}
+
 func (in *createKeyInput) toApp() (identity.NewKey, error) {
 	b := &in.Body
 	k := identity.NewKey{
@@ -60,9 +78,7 @@ func (in *createKeyInput) toApp() (identity.NewKey, error) {
 		}
 		k.OrganizationID = &id
 	}
-	if p := b.Permissions; p != nil {
-		k.Permissions = &app.APIKeyPermissions{Read: p.Read, Write: p.Write, Admin: p.Admin, Custom: p.Custom}
-	}
+	k.Permissions = b.Permissions.toApp()
 	return k, nil
 }
 
@@ -143,12 +159,16 @@ func (h apiKeyHandlers) list(ctx context.Context, in *listKeysInput) (*reply[[]k
 	return respond(out, nil)
 }
 
-type keyPath struct {
+// KeyPath is the path of every route below one API key. huma asks for an
+// exported name where it is embedded.
+type KeyPath struct {
 	KeyID string `path:"key_id" doc:"Key id (UUID)"`
 }
 
-func (h apiKeyHandlers) get(ctx context.Context, in *keyPath) (*reply[keyJSON], error) {
-	id, err := pathUUID("key_id", in.KeyID)
+func (p KeyPath) keyID() (uuid.UUID, error) { return pathUUID("key_id", p.KeyID) }
+
+func (h apiKeyHandlers) get(ctx context.Context, in *KeyPath) (*reply[keyJSON], error) {
+	id, err := in.keyID()
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,8 @@ const maxCredential = 8 << 10
 type authenticator interface {
 	ByToken(ctx context.Context, raw string) (app.Actor, error)
 	ByKey(ctx context.Context, raw string, use identity.KeyUse) (identity.KeyGrant, error)
+	// KeyAnswered is told how each request was answered that a key had let in.
+	KeyAnswered(r identity.KeyRequest)
 }
 
 var _ authenticator = (*identity.Service)(nil)
@@ -89,6 +91,7 @@ func (g *gate) prove(w http.ResponseWriter, r *http.Request, rec *request, c cre
 			return p, failureOf(rec, busy, err)
 		}
 		p.actor, p.flags, p.byKey = grant.Actor, grant.Permissions, true
+		rec.key = grant.KeyID
 	}
 	if c.token != "" {
 		if len(c.token) > maxCredential {

@@ -16,6 +16,7 @@ import (
 type edge struct {
 	log     *slog.Logger
 	metrics *httpMetrics
+	auth    authenticator
 	trusted []netip.Prefix
 	timeout time.Duration
 	base    string

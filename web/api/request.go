@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/defarm-repo/defarm/app"
 )
 
@@ -23,7 +25,8 @@ type request struct {
 
 	route  string // pattern of the operation, "" when no operation matched
 	actor  app.Actor
-	code   string // why the answer is an error, "" when it is not
+	key    uuid.UUID // of the API key that let the request in, uuid.Nil without one
+	code   string    // why the answer is an error, "" when it is not
 	reason app.Reason
 	cause  error // logged for 5xx, never sent
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -62,6 +63,7 @@ func openCore(ctx context.Context, c Config, o Options, kind dataKind) (_ *core,
 	k.identity, err = identity.New(k.store, k.env, k.passwords, identity.Config{
 		JWTSecret:        secret,
 		VerifiedLoginTTL: c.Auth.VerifiedLoginTTL,
+		KeyUseRetention:  time.Duration(c.Auth.KeyUseRetention) * 24 * time.Hour,
 		Throttle:         c.Auth.Throttle.forIdentity(),
 		Logger:           k.log,
 		Metrics:          k.metrics,
