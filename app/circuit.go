@@ -290,6 +290,9 @@ type CircuitReads interface {
 	// whole item (he may read all of it), and whether he holds Push in one
 	// of them (he may overwrite its data).
 	Entitled(userID string, itemRow int64) (read, write bool, err error)
+	// CountOwned is how many circuits the account owns that are neither
+	// inactive nor archived.
+	CountOwned(userID string) (int64, error)
 }
 
 // CircuitRows changes circuits.

@@ -72,3 +72,48 @@ type TierUseRows interface {
 	// 1970) and returns the new total.
 	Add(userID string, month int64, kind string, n int64) (int64, error)
 }
+
+// CreditCosts are what the operations cost an account of some tier. The wire
+// form is this.
+type CreditCosts struct {
+	ItemCreation     int64 `json:"item_creation"`
+	CircuitOperation int64 `json:"circuit_operation"`
+	StorageMigration int64 `json:"storage_migration"`
+	AuditExport      int64 `json:"audit_export"`
+	PremiumAdapter   int64 `json:"premium_adapter_usage"`
+	APIRequest       int64 `json:"api_request"`
+}
+
+// Costs are the tier's: the advertised ones are the charged ones.
+func (t Tier) Costs() CreditCosts {
+	switch t {
+	case TierEnterprise, TierAdmin:
+		return CreditCosts{ItemCreation: 1, CircuitOperation: 1, StorageMigration: 3, AuditExport: 5, PremiumAdapter: 2}
+	case TierProfessional:
+		return CreditCosts{ItemCreation: 1, CircuitOperation: 2, StorageMigration: 5, AuditExport: 10, PremiumAdapter: 5}
+	default:
+		return CreditCosts{
+			ItemCreation: 2, CircuitOperation: 3, StorageMigration: 10, AuditExport: 20, PremiumAdapter: 10, APIRequest: 1,
+		}
+	}
+}
+
+// Of is the cost of one operation, 0 for "".
+func (c CreditCosts) Of(op CreditOperation) int64 {
+	switch op {
+	case CreditItemCreation:
+		return c.ItemCreation
+	case CreditCircuitOperation:
+		return c.CircuitOperation
+	case CreditStorageMigration:
+		return c.StorageMigration
+	case CreditAuditExport:
+		return c.AuditExport
+	case CreditPremiumAdapter:
+		return c.PremiumAdapter
+	case CreditAPIRequest:
+		return c.APIRequest
+	default:
+		return 0
+	}
+}

@@ -28,6 +28,8 @@ const (
 	ReasonUserNotFound       Reason = "user_not_found"           // account is gone
 	ReasonAPIKeyNotFound     Reason = "api_key_not_found"        // no such key
 	ReasonInvalidAPIKeyInput Reason = "invalid_api_key_input"    // key name, limit or expiry out of bounds
+	ReasonAPIKeyForeign      Reason = "api_key_foreign"          // somebody else's key
+	ReasonAPIKeyGrant        Reason = "api_key_grant"            // a right on a key that the caller may not give
 	ReasonResetRequest       Reason = "reset_request"            // neither a name nor a mail address given
 	ReasonResetThrottled     Reason = "reset_throttled"          // too many resets asked for
 	ReasonResetToken         Reason = "reset_token"              // reset token missing, malformed, unknown, expired or used

@@ -79,3 +79,12 @@ func newestOf(a, b []circuitRef) (circuitRef, []circuitRef, []circuitRef) {
 		return a[0], a[1:], b[1:]
 	}
 }
+
+const circuitsOwnedCount = `SELECT COUNT(*) FROM circuits WHERE owner_id = ? AND status = 'Active'`
+
+// CountOwned implements app.CircuitReads.
+func (t circuits) CountOwned(userID string) (int64, error) {
+	var n int64
+	err := t.s.row(circuitsOwnedCount, userID).Scan(&n)
+	return n, err
+}

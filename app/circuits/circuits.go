@@ -14,6 +14,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/password"
+	"github.com/defarm-repo/defarm/app/quota"
 )
 
 // Config is what the service needs beside the store.
@@ -22,6 +23,8 @@ type Config struct {
 	Encoder app.DocumentEncoder
 	// Passwords hashes the passwords of protected circuits.
 	Passwords *password.Pool
+	// Quota is where creating and pushing take what they cost.
+	Quota *quota.Quota
 }
 
 // Service acts on circuits. It is safe for use by many goroutines.
@@ -30,11 +33,12 @@ type Service struct {
 	env       app.Env
 	encoder   app.DocumentEncoder
 	passwords *password.Pool
+	quota     *quota.Quota
 }
 
 // New returns the service.
 func New(store app.Store, env app.Env, cfg Config) *Service {
-	return &Service{store: store, env: env, encoder: cfg.Encoder, passwords: cfg.Passwords}
+	return &Service{store: store, env: env, encoder: cfg.Encoder, passwords: cfg.Passwords, quota: cfg.Quota}
 }
 
 // View is a circuit as one caller may see it.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/quota"
 )
 
 // maxName bounds a circuit's name, in characters (contract 03 R10).
@@ -41,7 +42,8 @@ type AdapterChoice struct {
 // idempotent: each call makes a circuit.
 //
 // Errors: ReasonInvalidCircuit, ReasonPublicSettings (422),
-// ReasonAdapterAccess (the caller's tier), ReasonAdapterMissing.
+// ReasonAdapterAccess (the caller's tier), ReasonAdapterMissing;
+// ReasonTierLimit and ReasonInsufficientCredits where they are enforced.
 func (s *Service) Create(ctx context.Context, who app.Actor, in NewCircuit) (View, error) {
 	now := s.env.Now()
 	c := &app.Circuit{
@@ -80,6 +82,12 @@ func (s *Service) Create(ctx context.Context, who app.Actor, in NewCircuit) (Vie
 	c.Roles = s.seededRoles(c)
 
 	err := s.store.Write(ctx, func(tx app.Tx) error {
+		err := s.quota.Take(tx, who, quota.Work{
+			Operation: app.TierCreateCircuits, Cost: app.CreditCircuitOperation, ID: c.ID.String(),
+		})
+		if err != nil {
+			return err
+		}
 		if err := tx.Circuits().Insert(c); err != nil {
 			return err
 		}

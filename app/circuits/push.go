@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/quota"
 )
 
 // PushStatus says what a push did to the item.
@@ -51,7 +52,8 @@ type PushResult struct {
 // Errors: ReasonCircuitNotFound, ReasonCircuitPermission,
 // ReasonCircuitInactive, ReasonAdapterAccess, ReasonAdapterMissing,
 // ReasonLocalItemNotFound, ReasonLocalItemForeign, ReasonAliasRule,
-// ReasonTooManyElements, ReasonBodyTooLarge (the item would outgrow its bound).
+// ReasonTooManyElements, ReasonBodyTooLarge (the item would outgrow its bound);
+// ReasonTierLimit and ReasonInsufficientCredits where they are enforced.
 func (s *Service) PushLocal(ctx context.Context, who app.Actor, circuitID uuid.UUID, in PushInput) (PushResult, error) {
 	if err := app.CheckIdentifiers(in.Identifiers); err != nil {
 		return PushResult{}, err
@@ -109,6 +111,9 @@ func (p *push) run(tx app.Tx, circuitID uuid.UUID) error {
 	if err != nil {
 		return err
 	}
+	if err := p.pay(tx); err != nil {
+		return err
+	}
 	pending := p.circuit.Permissions.RequireApprovalForPush
 	var event *app.Event
 	if !pending {
@@ -125,6 +130,17 @@ func (p *push) run(tx app.Tx, circuitID uuid.UUID) error {
 		}
 	}
 	return p.operation(tx, pending)
+}
+
+// pay takes what the push costs. A local item was paid for when it was made; one
+// that this server never saw is new with the push.
+func (p *push) pay(tx app.Tx) error {
+	id := p.result.OperationID.String()
+	works := []quota.Work{{Operation: app.TierExecuteCircuits, Cost: app.CreditCircuitOperation, ID: id}}
+	if p.target == nil && p.local == nil {
+		works = append(works, quota.Work{Operation: app.TierCreateItems, Cost: app.CreditItemCreation, ID: id})
+	}
+	return p.service.quota.Take(tx, p.who, works...)
 }
 
 // admit decides whether the caller may push into the circuit at all.

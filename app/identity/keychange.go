@@ -19,19 +19,19 @@ const (
 // the patch leaves out stays, counters included.
 //
 // Errors: ReasonInvalidAPIKeyInput (400), ReasonAPIKeyNotFound (404),
-// ReasonMissingPermission (403) for somebody else's key, for an admin flag that
-// somebody who is no administrator gives, and for a key that an administrator
-// disabled; CodeBusy.
+// ReasonAPIKeyForeign (403) for somebody else's key, ReasonAPIKeyGrant (403) for
+// an admin flag that somebody who is no administrator gives and for a key that
+// an administrator disabled; CodeBusy.
 func (s *Service) UpdateKey(ctx context.Context, who app.Actor, id uuid.UUID, p app.APIKeyPatch) (*app.APIKey, error) {
 	if err := checkPatch(p); err != nil {
 		return nil, err
 	}
 	return s.changeKey(ctx, who, id, "update", func(tx app.Tx, owner *app.User, k *app.APIKey) error {
 		if p.Permissions != nil && p.Permissions.Admin && !k.Permissions.Admin && !owner.IsAdmin {
-			return app.Forbidden(app.ReasonMissingPermission, "Only administrators can grant admin permissions to API keys")
+			return app.Forbidden(app.ReasonAPIKeyGrant, "Only administrators can grant admin permissions to API keys")
 		}
 		if p.Active != nil && *p.Active && k.RevokedForCause && !owner.IsAdmin {
-			return app.Forbidden(app.ReasonMissingPermission, "This API key was disabled by an administrator and cannot be activated again")
+			return app.Forbidden(app.ReasonAPIKeyGrant, "This API key was disabled by an administrator and cannot be activated again")
 		}
 		return tx.APIKeys().Update(id, p)
 	})
@@ -94,7 +94,7 @@ func ownKey(tx app.Tx, who app.Actor, id uuid.UUID, verb string) (*app.User, *ap
 		return nil, nil, err
 	}
 	if k.OwnerID != who.UserID {
-		return nil, nil, app.Forbidden(app.ReasonMissingPermission, "You don't have permission to %s this API key", verb)
+		return nil, nil, app.Forbidden(app.ReasonAPIKeyForeign, "You don't have permission to %s this API key", verb)
 	}
 	owner, err := tx.Users().ByID(who.UserID)
 	if app.ReasonOf(err) == app.ReasonUserNotFound {
@@ -126,7 +126,7 @@ func checkPatch(p app.APIKeyPatch) error {
 // it after the beginning of the span.
 //
 // Errors: ReasonInvalidAPIKeyInput (400), ReasonAPIKeyNotFound (404),
-// ReasonMissingPermission (403) for somebody else's key, CodeBusy.
+// ReasonAPIKeyForeign (403) for somebody else's key, CodeBusy.
 func (s *Service) KeyUsage(ctx context.Context, who app.Actor, id uuid.UUID, days int) (app.APIKeyStatistics, error) {
 	if days < 1 || days > MaxUsageDays {
 		return app.APIKeyStatistics{}, invalidKey("days must be between 1 and %d", MaxUsageDays)
@@ -140,7 +140,7 @@ func (s *Service) KeyUsage(ctx context.Context, who app.Actor, id uuid.UUID, day
 			return err
 		}
 		if k.OwnerID != who.UserID {
-			return app.Forbidden(app.ReasonMissingPermission, "You don't have permission to view usage stats for this API key")
+			return app.Forbidden(app.ReasonAPIKeyForeign, "You don't have permission to view usage stats for this API key")
 		}
 		sum, err = r.APIKeys().Statistics(id, from)
 		return err

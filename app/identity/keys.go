@@ -46,8 +46,8 @@ const (
 //
 // Errors: ReasonShape (422) for an unknown organization type or an address that
 // is none; ReasonInvalidAPIKeyInput (400) for a value out of bounds;
-// ReasonMissingPermission (403) when somebody who is no administrator asks for
-// the admin flag; ReasonUserNotFound (404); CodeBusy.
+// ReasonAPIKeyGrant (403) when somebody who is no administrator asks for the
+// admin flag; ReasonUserNotFound (404); CodeBusy.
 func (s *Service) CreateKey(ctx context.Context, who app.Actor, in NewKey) (string, *app.APIKey, error) {
 	now := s.env.Now().UTC()
 	k, err := in.build(now)
@@ -69,7 +69,7 @@ func (s *Service) CreateKey(ctx context.Context, who app.Actor, in NewKey) (stri
 			return err
 		}
 		if k.Permissions.Admin && !owner.IsAdmin {
-			return app.Forbidden(app.ReasonMissingPermission,
+			return app.Forbidden(app.ReasonAPIKeyGrant,
 				"Only administrators can create API keys with admin permissions")
 		}
 		if err := tx.APIKeys().Insert(k); err != nil {
@@ -102,7 +102,7 @@ func (s *Service) ListKeys(ctx context.Context, who app.Actor, includeInactive b
 
 // Key reads one of the caller's keys. Administrators have no exception.
 //
-// Errors: ReasonAPIKeyNotFound (404), ReasonMissingPermission (403) for
+// Errors: ReasonAPIKeyNotFound (404), ReasonAPIKeyForeign (403) for
 // somebody else's key, CodeBusy.
 func (s *Service) Key(ctx context.Context, who app.Actor, id uuid.UUID) (*app.APIKey, error) {
 	s.flushUsage(ctx)
@@ -116,7 +116,7 @@ func (s *Service) Key(ctx context.Context, who app.Actor, id uuid.UUID) (*app.AP
 		return nil, err
 	}
 	if k.OwnerID != who.UserID {
-		return nil, app.Forbidden(app.ReasonMissingPermission, "You don't have permission to access this API key")
+		return nil, app.Forbidden(app.ReasonAPIKeyForeign, "You don't have permission to access this API key")
 	}
 	return k, nil
 }

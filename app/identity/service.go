@@ -14,6 +14,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/password"
+	"github.com/defarm-repo/defarm/app/quota"
 	"github.com/defarm-repo/defarm/app/ratelimit"
 	"github.com/defarm-repo/defarm/app/token"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	// KeyUseRetention is how long statistics about the use of API keys are
 	// kept; default 400 days.
 	KeyUseRetention time.Duration
+	// Quota is where requests take what they cost; nil: nothing is charged.
+	Quota *quota.Quota
 	// Logger gets failures of the usage writer and, at debug level, the
 	// stage durations of each login; default: discard.
 	Logger *slog.Logger
@@ -61,6 +64,7 @@ type Service struct {
 	signups  *ratelimit.Limiter[string]
 	quota    *ratelimit.Limiter[uuid.UUID]
 	usage    *usage
+	charges  *quota.Quota
 	metrics  *metrics
 	log      *slog.Logger
 
@@ -99,6 +103,7 @@ func New(store app.Store, env app.Env, pool *password.Pool, cfg Config) (*Servic
 		throttle: newThrottle(limits),
 		signups:  ratelimit.New[string](ratelimit.Options{Window: time.Hour, MaxKeys: limits.Entries}),
 		quota:    ratelimit.New[uuid.UUID](ratelimit.Options{Window: time.Hour}),
+		charges:  cfg.Quota,
 		metrics:  m,
 		log:      log,
 

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/quota"
 )
 
 // LocalInput describes a local item.
@@ -22,7 +23,8 @@ type LocalInput struct {
 // CreateLocal stores a local item of the caller's and returns it. It always
 // makes a new one. The caller's history notes it in the same change.
 //
-// ReasonTooManyElements, ReasonForbiddenText.
+// Errors: ReasonTooManyElements, ReasonForbiddenText; ReasonTierLimit and
+// ReasonInsufficientCredits where they are enforced.
 func (s *Service) CreateLocal(ctx context.Context, who app.Actor, in LocalInput) (*app.Item, error) {
 	if err := app.CheckIdentifiers(in.Identifiers); err != nil {
 		return nil, err
@@ -42,6 +44,12 @@ func (s *Service) CreateLocal(ctx context.Context, who app.Actor, in LocalInput)
 		Success: true, Address: who.Address, Agent: who.Agent,
 	}
 	err := s.store.Write(ctx, func(tx app.Tx) error {
+		err := s.quota.Take(tx, who, quota.Work{
+			Operation: app.TierCreateItems, Cost: app.CreditItemCreation, ID: localID.String(),
+		})
+		if err != nil {
+			return err
+		}
 		if err := tx.Items().Insert(it); err != nil {
 			return err
 		}

@@ -13,17 +13,19 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/quota"
 )
 
 // Service acts on items. It is safe for use by many goroutines.
 type Service struct {
 	store app.Store
 	env   app.Env
+	quota *quota.Quota
 }
 
-// New returns the service.
-func New(store app.Store, env app.Env) *Service {
-	return &Service{store: store, env: env}
+// New returns the service. What creating an item takes is taken from q.
+func New(store app.Store, env app.Env, q *quota.Quota) *Service {
+	return &Service{store: store, env: env, quota: q}
 }
 
 // Get returns an item by its DFID or "LID-<uuid>", as the caller sees it. The

@@ -43,7 +43,7 @@ func start(t *testing.T, cached bool) (*items.Service, app.Store) {
 	})
 	var ids atomic.Int64
 	env := app.Env{Now: func() time.Time { return now }, NewID: func() uuid.UUID { return id(int(ids.Add(1))) }}
-	return items.New(d, env), d
+	return items.New(d, env, nil), d
 }
 
 func id(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }

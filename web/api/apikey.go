@@ -16,7 +16,7 @@ import (
 type apiKeyHandlers struct{ svc *identity.Service }
 
 func (h apiKeyHandlers) register(r *registrar) {
-	keys := together(tag("API keys"), tokenOnly(), unauthText("Authentication required"), busyText("Service temporarily unavailable"))
+	keys := together(tag("API keys"), tokenOnly(), unauthText("Authentication required"), busyText("Service temporarily unavailable"), unmetered())
 	post(r, "/api/api-keys", scopeUser, h.create, keys,
 		summary("Create an API key"),
 		describe("The key acts as its owner within its permissions. Its text is shown in this answer only."))

@@ -19,7 +19,7 @@ func (h authHandlers) register(r *registrar) {
 	post(r, "/api/auth/login", scopePublic, h.login, tag("Authentication"),
 		summary("Log in"),
 		describe("Gives a token for 24 hours. Too many wrong passwords are answered with 429 and Retry-After."))
-	session := together(tag("Authentication"), tokenOnly(), unauthText(noTokenText))
+	session := together(tag("Authentication"), tokenOnly(), unauthText(noTokenText), unmetered())
 	get(r, "/api/auth/profile", scopeUser, h.profile, session,
 		summary("Show who the token belongs to"))
 	post(r, "/api/auth/refresh", scopeUser, h.refresh, session,

@@ -23,6 +23,8 @@ const maxCredential = 8 << 10
 type authenticator interface {
 	ByToken(ctx context.Context, raw string) (app.Actor, error)
 	ByKey(ctx context.Context, raw string, use identity.KeyUse) (identity.KeyGrant, error)
+	// ChargeRequest takes what a request costs the caller, if anything.
+	ChargeRequest(ctx context.Context, who app.Actor) error
 	// KeyAnswered is told how each request was answered that a key had let in.
 	KeyAnswered(r identity.KeyRequest)
 }
@@ -148,7 +150,13 @@ func (g *gate) enter(w http.ResponseWriter, r *http.Request, rec *request, rt *r
 		f.reason = app.ReasonTokenRequired
 		return f
 	}
-	return g.permit(rt, r.Method, p)
+	if f := g.permit(rt, r.Method, p); f != nil || rt.unmetered {
+		return f
+	}
+	if err := g.auth.ChargeRequest(r.Context(), p.actor); err != nil {
+		return failureOf(rec, rt.busyText, err)
+	}
+	return nil
 }
 
 // permit checks the key's flags and the administrator's right.

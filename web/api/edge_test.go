@@ -89,6 +89,8 @@ func (a *fakeAuth) ByKey(_ context.Context, raw string, use identity.KeyUse) (id
 	}
 }
 
+func (a *fakeAuth) ChargeRequest(context.Context, app.Actor) error { return nil }
+
 func (a *fakeAuth) KeyAnswered(identity.KeyRequest) {}
 
 func (a *fakeAuth) lastKeyUse(t *testing.T) identity.KeyUse {

@@ -86,7 +86,8 @@ func statusOf(c app.Code) int {
 func keyLayer(r app.Reason) bool {
 	switch r {
 	case app.ReasonInvalidAPIKey, app.ReasonAPIKeyInactive, app.ReasonAPIKeyExpired, app.ReasonIPNotAllowed,
-		app.ReasonEndpointNotAllowed, app.ReasonRateLimited, app.ReasonMissingPermission:
+		app.ReasonEndpointNotAllowed, app.ReasonRateLimited, app.ReasonMissingPermission, app.ReasonConcurrency,
+		app.ReasonInsufficientCredits, app.ReasonTierLimit: // these three as contract 01 §5.11 words them
 		return true
 	default:
 		return false

@@ -237,6 +237,7 @@ func TestReasonsOfTheKeyLayer(t *testing.T) {
 	want := map[app.Reason]bool{
 		"invalid_api_key": true, "api_key_inactive": true, "api_key_expired": true, "ip_not_allowed": true,
 		"endpoint_not_allowed": true, "rate_limit_exceeded": true, "insufficient_permissions": true,
+		"insufficient_credits": true, "tier_limit_exceeded": true, "too_many_concurrent": true,
 		app.ReasonInvalidToken: false, app.ReasonNoCredential: false, app.ReasonItemNotFound: false, "": false,
 	}
 	for reason, keyShape := range want {

@@ -11,7 +11,7 @@ import (
 type profileHandlers struct{ svc *identity.Service }
 
 func (h profileHandlers) register(r *registrar) {
-	own := together(tag("Account"), unauthText("Missing authentication"), busyText("Service temporarily unavailable"))
+	own := together(tag("Account"), unauthText("Missing authentication"), busyText("Service temporarily unavailable"), unmetered())
 	get(r, "/users/me/profile", scopeUser, h.get, own, summary("Show my account"))
 	get(r, "/api/users/me/profile", scopeUser, h.get, own, summary("Show my account (under /api)"))
 	get(r, "/credit/users/current", scopeUser, h.get, own, summary("Show my account (front end's path)"))

@@ -31,6 +31,7 @@ type route struct {
 	tokenOnly    bool
 	optionalBody bool
 	hidden       bool
+	unmetered    bool
 	busyText     string
 	unauthText   string
 	adminText    string

@@ -5,6 +5,7 @@ package api
 func registerResources(r *registrar, o Options) {
 	authHandlers{svc: o.Identity}.register(r)
 	profileHandlers{svc: o.Identity}.register(r)
+	creditHandlers{svc: o.Identity}.register(r)
 	apiKeyHandlers{svc: o.Identity}.register(r)
 	itemHandlers{svc: o.Items}.register(r)
 	circuitHandlers{svc: o.Circuits}.register(r)

@@ -35,6 +35,10 @@ func unauthText(s string) option { return func(rt *route) { rt.unauthText = s } 
 // administrator.
 func adminText(s string) option { return func(rt *route) { rt.adminText = s } }
 
+// unmetered keeps the operation free of charge where requests cost credits:
+// whoever has none left can still see why, and manage his credentials.
+func unmetered() option { return func(rt *route) { rt.unmetered = true } }
+
 // hidden leaves the operation out of the OpenAPI document.
 func hidden() option { return func(rt *route) { rt.hidden = true } }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/identity"
 	"github.com/defarm-repo/defarm/app/password"
+	"github.com/defarm-repo/defarm/app/quota"
 	"github.com/defarm-repo/defarm/db"
 )
 
@@ -31,6 +32,7 @@ type core struct {
 	metrics   *prometheus.Registry
 	store     *db.DB
 	passwords *password.Pool
+	quota     *quota.Quota
 	identity  *identity.Service
 }
 
@@ -60,11 +62,13 @@ func openCore(ctx context.Context, c Config, o Options, kind dataKind) (_ *core,
 	k.passwords = password.NewPool(password.Options{
 		Workers: c.Auth.workers(), Queue: c.Auth.BcryptQueue, Cost: c.Auth.BcryptCost, Nice: workerNice, Logger: k.log,
 	})
+	k.quota = quota.New(k.env, quota.Policy{Tiers: c.Limits.EnforceTiers, Credits: c.Limits.EnforceCredits})
 	k.identity, err = identity.New(k.store, k.env, k.passwords, identity.Config{
 		JWTSecret:        secret,
 		VerifiedLoginTTL: c.Auth.VerifiedLoginTTL,
 		KeyUseRetention:  time.Duration(c.Auth.KeyUseRetention) * 24 * time.Hour,
 		Throttle:         c.Auth.Throttle.forIdentity(),
+		Quota:            k.quota,
 		Logger:           k.log,
 		Metrics:          k.metrics,
 	})

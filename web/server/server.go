@@ -127,8 +127,8 @@ func (s *Server) handler(o Options) (http.Handler, error) {
 	encoder := ipfs.Encoder{}
 	h, err := api.New(api.Options{
 		Identity:       s.identity,
-		Items:          items.New(s.store, s.env),
-		Circuits:       circuits.New(s.store, s.env, circuits.Config{Encoder: encoder, Passwords: s.passwords}),
+		Items:          items.New(s.store, s.env, s.quota),
+		Circuits:       circuits.New(s.store, s.env, circuits.Config{Encoder: encoder, Passwords: s.passwords, Quota: s.quota}),
 		Evidence:       evidence.New(s.store, s.env, encoder),
 		Database:       s.store.Ping,
 		Ready:          s.ready,
