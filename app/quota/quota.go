@@ -141,6 +141,7 @@ func (q *Quota) charge(tx app.Tx, u *app.User, w Work, now time.Time) error {
 		return app.NewError(app.CodeInsufficientCredits, app.ReasonInsufficientCredits,
 			"%s costs %d credits and %d are left", w.Cost, cost*w.Count, u.Credits)
 	}
+	u.Credits -= cost * w.Count // read for this write alone
 	return err
 }
 
