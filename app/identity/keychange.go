@@ -45,6 +45,15 @@ func (s *Service) RevokeKey(ctx context.Context, who app.Actor, id uuid.UUID) (*
 	})
 }
 
+// DisableKey deactivates a key for cause: its owner cannot activate it again. For
+// operators: it checks no caller. Errors: ReasonAPIKeyNotFound, CodeBusy.
+func (s *Service) DisableKey(ctx context.Context, id uuid.UUID) error {
+	yes := true
+	return s.store.Write(ctx, func(tx app.Tx) error {
+		return tx.APIKeys().Update(id, app.APIKeyPatch{Active: new(bool), RevokedForCause: &yes})
+	})
+}
+
 // DeleteKey removes one of the caller's keys for good, with its statistics.
 // Errors as UpdateKey.
 func (s *Service) DeleteKey(ctx context.Context, who app.Actor, id uuid.UUID) error {
