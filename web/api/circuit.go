@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
 
 	"github.com/defarm-repo/defarm/app"
@@ -229,33 +228,3 @@ func (h circuitHandlers) items(ctx context.Context, in *circuitItemsInput) (*rep
 	}
 	return respond(out, nil)
 }
-
-// optionalBool is a query parameter that may be absent; only true and false
-// are read.
-type optionalBool struct {
-	set, value bool
-}
-
-// or is the parameter's value, or def when it is absent.
-func (b optionalBool) or(def bool) bool {
-	if b.set {
-		return b.value
-	}
-	return def
-}
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (b *optionalBool) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "true":
-		*b = optionalBool{true, true}
-	case "false":
-		*b = optionalBool{true, false}
-	default:
-		return errNotBool
-	}
-	return nil
-}
-
-// Schema implements huma.SchemaProvider.
-func (optionalBool) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeBoolean} }

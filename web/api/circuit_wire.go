@@ -2,15 +2,11 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/circuits"
 )
-
-// errNotBool is the text of a query parameter that is neither true nor false.
-var errNotBool = errors.New("provided string was not `true` or `false`")
 
 // secretMask stands for a stored secret in answers (design §2.24).
 const secretMask = "********"

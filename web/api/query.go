@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"reflect"
 	"strings"
 	"unicode/utf8"
 
@@ -71,3 +72,27 @@ func checkQueryValue(p queryParam, value string) *failure {
 func queryFailure(detail string) *failure {
 	return badRequest(http.StatusBadRequest, app.ReasonBadQuery, prefixQuery+detail)
 }
+
+// optionalBool is a query parameter that may be absent; only true and false are
+// read. huma parses into Value and tells whether it was there.
+type optionalBool struct {
+	Value bool
+	set   bool
+}
+
+// or is the parameter's value, or def when it is absent.
+func (b optionalBool) or(def bool) bool {
+	if b.set {
+		return b.Value
+	}
+	return def
+}
+
+// Receiver implements huma.ParamWrapper.
+func (b *optionalBool) Receiver() reflect.Value { return reflect.ValueOf(b).Elem().Field(0) }
+
+// OnParamSet implements huma.ParamReactor.
+func (b *optionalBool) OnParamSet(isSet bool, _ any) { b.set = isSet }
+
+// Schema implements huma.SchemaProvider.
+func (optionalBool) Schema(huma.Registry) *huma.Schema { return &huma.Schema{Type: huma.TypeBoolean} }

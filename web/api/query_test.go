@@ -9,11 +9,15 @@ import (
 func queryRoutes(r *registrar) {
 	get(r, "/t/list", scopePublic, func(_ context.Context, in *struct {
 		PageQuery
-		Status string `query:"status" enum:"open,closed"`
-		All    bool   `query:"all"`
-		Days   uint8  `query:"days" maximum:"200"`
+		Status string       `query:"status" enum:"open,closed"`
+		All    bool         `query:"all"`
+		More   optionalBool `query:"more"`
+		Days   uint8        `query:"days" maximum:"200"`
 	}) (*reply[string], error) {
 		p := in.page()
+		if in.More.set {
+			return respond(fmt.Sprint("more ", in.More.or(!in.More.Value)), nil)
+		}
 		return respond(fmt.Sprintf("%d %d %q %t %d", p.Limit, p.Offset, in.Status, in.All, in.Days), nil)
 	}, summary("Test"))
 	get(r, "/t/days/{n}", scopePublic, func(_ context.Context, in *struct {
@@ -33,6 +37,11 @@ func TestQuery(t *testing.T) {
 	}{
 		{"/t/list", 200, `"1000 0 \"\" false 0"`},
 		{"/t/list?limit=5&offset=7&status=open&all=true&days=3", 200, `"5 7 \"open\" true 3"`},
+		{"/t/list?more=true", 200, `"more true"`},
+		{"/t/list?more=false", 200, `"more false"`},
+		{"/t/list?more=1", 400, prefixQuery + "more: provided string was not `true` or `false`"},
+		{"/t/list?more=", 400, prefixQuery + "more: provided string was not `true` or `false`"},
+		{"/t/list?more=true&more=true", 400, prefixQuery + "duplicate field `more`"},
 		{"/t/list?limit=0", 200, `"0 0 \"\" false 0"`},
 		{"/t/list?limit=10000", 200, `"10000 0 \"\" false 0"`},
 		{"/t/list?limit=10001", 200, `"10000 0 \"\" false 0"`},
