@@ -125,6 +125,9 @@ func (s *scrubber) value(key string, v any) any {
 		if isTimeKey(key) && v != "0" {
 			return "<time>"
 		}
+		if strings.HasSuffix(key, "_ms") && v != "0" {
+			return "<duration>"
+		}
 		return v
 	case []any:
 		out := make([]any, len(v))
