@@ -25,6 +25,6 @@
 // Response.WantGolden compares status and whole body with
 // testdata/golden/NAME.json beside the test. What differs from run to run is
 // replaced by names first: <uuid:1>, <dfid:1>, <hash:1> (numbered in order of
-// appearance, so that equal stays equal), <token>, <key>, <cid:1>, <time>. The
+// appearance, so that equal stays equal), <token>, <key>, <cid:1>, <time>, <duration>. The
 // test flag -update writes the files; with CI=true it is refused.
 package servertest
