@@ -12,8 +12,6 @@ import (
 // chainStart is a moment with a fraction of a second, which hashes leave out.
 var chainStart = time.Date(2025, 10, 13, 8, 30, 15, 123456789, time.UTC)
 
-const localBody = `{"identifiers":[{"namespace":"bovino","key":"ear_tag","value":"7"}]}`
-
 // sisbov is the JSON of a canonical identifier.
 func sisbov(value string) string {
 	return fmt.Sprintf(`{"namespace":"bovino","key":"sisbov","value":%q,"id_type":"Canonical"}`, value)

@@ -155,11 +155,11 @@ func TestOneServerPerDataDirectory(t *testing.T) {
 // Real data and demonstration data do not mix, in either direction.
 func TestDemoDirectories(t *testing.T) {
 	t.Parallel()
-	real, demo := testConfig(t), testConfig(t)
+	genuine, demo := testConfig(t), testConfig(t)
 	for _, first := range []struct {
 		c    Config
 		demo bool
-	}{{real, false}, {demo, true}} {
+	}{{genuine, false}, {demo, true}} {
 		s, err := Open(t.Context(), first.c, Options{Demo: first.demo})
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +175,7 @@ func TestDemoDirectories(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := Open(t.Context(), real, Options{Demo: true}); err == nil || !strings.Contains(err.Error(), "was not made with --demo") {
+	if _, err := Open(t.Context(), genuine, Options{Demo: true}); err == nil || !strings.Contains(err.Error(), "was not made with --demo") {
 		t.Errorf("--demo on real data: got %v", err)
 	}
 	if _, err := Open(t.Context(), demo, Options{}); err == nil || !strings.Contains(err.Error(), "was made with --demo") {
