@@ -159,9 +159,10 @@ func (d *DB) Items(ctx context.Context, rows []int64) ([]*app.Item, error) {
 		return nil, err
 	}
 	kept := out[:0]
-	for i, it := range out {
+	for i, row := range rows {
+		it := out[i]
 		if it == nil {
-			it = found[rows[i]]
+			it = found[row]
 		}
 		if it != nil {
 			kept = append(kept, it)

@@ -103,6 +103,11 @@ func (t users) Insert(u *app.User) error {
 	case isUnique(err, "users.username_ci"):
 		return app.Conflict(app.ReasonUsernameTaken, "Username already exists").Causing(err)
 	case isUnique(err, "users.email_ci"):
+		// SQLite names the index that it looked at first. Where the name is
+		// taken as well, the contract has the name speak.
+		if _, e := t.ByUsername(u.Username); e == nil {
+			return app.Conflict(app.ReasonUsernameTaken, "Username already exists").Causing(err)
+		}
 		return app.Conflict(app.ReasonEmailTaken, "Email already exists").Causing(err)
 	case err != nil:
 		return fmt.Errorf("insert user: %w", err)

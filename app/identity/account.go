@@ -19,6 +19,8 @@ type NewUser struct {
 	Credits  int64
 	// WorkspaceID is taken as it is; "" for none. Accounts may share one.
 	WorkspaceID string
+	// Adapters replaces the tier's adapters when it is not empty.
+	Adapters []app.AdapterType
 	// SkipComplexity admits the documented development passwords, which break
 	// the rules on purpose.
 	SkipComplexity bool
@@ -71,6 +73,7 @@ func (s *Service) operatorsUser(in NewUser) (*app.User, error) {
 		Credits:     in.Credits,
 		IsAdmin:     in.IsAdmin,
 		WorkspaceID: in.WorkspaceID,
+		Adapters:    in.Adapters,
 		CreatedAt:   now,
 		UpdatedAt:   now,
 	}

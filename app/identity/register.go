@@ -127,8 +127,7 @@ func (s *Service) register(ctx context.Context, u *app.User, in Registration, fr
 		if taken {
 			u.WorkspaceID = workspace + suffix
 		}
-		// The index decides about the e-mail only when the name was free, so
-		// the order of the two texts is the contract's.
+		// The unique indexes decide; of two that are taken the name speaks.
 		if err := tx.Users().Insert(u); err != nil {
 			return err
 		}

@@ -141,9 +141,7 @@ func build(o Options, auth authenticator, register func(*registrar)) (*built, er
 	if err := r.finish(); err != nil {
 		return nil, err
 	}
-	if err := docs.encode(r.api.OpenAPI()); err != nil {
-		return nil, err
-	}
+	docs.of(r.api.OpenAPI())
 	e := &edge{log: o.Logger, metrics: metrics, auth: auth, trusted: o.TrustedProxies, timeout: o.RequestTimeout, base: o.BasePath}
 	return &built{handler: e.wrap(mux), registrar: r}, nil
 }

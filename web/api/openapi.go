@@ -2,9 +2,9 @@ package api
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -117,20 +117,14 @@ func (r *registrar) errorResponses(rt *route) map[string]*huma.Response {
 	return out
 }
 
-// documents holds the encoded OpenAPI document in both spellings.
+// documents are the OpenAPI document in both spellings, each encoded when it is
+// first asked for: that takes longer than everything else that a start does.
 type documents struct {
-	json []byte
-	yaml []byte
+	json func() ([]byte, error)
+	yaml func() ([]byte, error)
 }
 
-// encode writes the finished document, once, before anything is served.
-func (d *documents) encode(doc *huma.OpenAPI) error {
-	var err error
-	if d.json, err = json.Marshal(doc); err != nil {
-		return fmt.Errorf("encode OpenAPI document: %w", err)
-	}
-	if d.yaml, err = doc.YAML(); err != nil {
-		return fmt.Errorf("encode OpenAPI document as YAML: %w", err)
-	}
-	return nil
+func (d *documents) of(doc *huma.OpenAPI) {
+	d.json = sync.OnceValues(func() ([]byte, error) { return json.Marshal(doc) })
+	d.yaml = sync.OnceValues(doc.YAML)
 }

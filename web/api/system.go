@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"runtime"
 	"time"
@@ -50,9 +51,9 @@ func (h systemHandlers) register(r *registrar) {
 	for _, path := range []string{"/version", "/api/version"} {
 		get(r, path, scopePublic, h.version, summary("Which build is running"), system)
 	}
-	r.page("/openapi.json", scopePublic, h.document("application/openapi+json", func() []byte { return h.docs.json }),
+	r.page("/openapi.json", scopePublic, h.document("application/openapi+json", func() ([]byte, error) { return h.docs.json() }),
 		summary("OpenAPI document"))
-	r.page("/openapi.yaml", scopePublic, h.document("application/openapi+yaml", func() []byte { return h.docs.yaml }),
+	r.page("/openapi.yaml", scopePublic, h.document("application/openapi+yaml", func() ([]byte, error) { return h.docs.yaml() }),
 		summary("OpenAPI document as YAML"))
 
 	// A peer on the loopback gets no exception: behind a reverse proxy on the
@@ -206,10 +207,15 @@ func (h systemHandlers) version(context.Context, *struct{}) (*versionOutput, err
 }
 
 // document serves bytes that are known when the first request comes.
-func (h systemHandlers) document(contentType string, body func() []byte) http.Handler {
+func (h systemHandlers) document(contentType string, encode func() ([]byte, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		resp := responseOf(w, r)
+		resp, rec := responseOf(w, r), requestOf(r.Context())
+		body, err := encode()
+		if err != nil {
+			resp.fail(rec, failureOf(rec, "", fmt.Errorf("encode OpenAPI document: %w", err)))
+			return
+		}
 		resp.Header().Set("Content-Type", contentType)
-		_ = resp.whole(http.StatusOK, body()) // a failed write is a client that is gone
+		_ = resp.whole(http.StatusOK, body) // a failed write is a client that is gone
 	})
 }
