@@ -80,10 +80,15 @@ func Run(ctx context.Context, o RunOptions) (err error) {
 	ctx, stop := o.untilSignal(ctx)
 	defer stop()
 	s, err := Open(ctx, c, Options{Logger: log, Demo: seeded})
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		log.Info("stopped before the server was ready")
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	if err := o.announce(ctx, s, seeded); err != nil {
+	// Not ctx: a signal that comes now ends the server in the usual way.
+	if err := o.announce(context.WithoutCancel(ctx), s, seeded); err != nil {
 		return errors.Join(err, s.Close(ctx))
 	}
 	log.Info("serving", slog.String("url", s.URL()), slog.String("data_dir", s.DataDir()))
