@@ -112,3 +112,33 @@ func (t Tier) BulkOperationsPerMonth() *int64 {
 		return new(int64)
 	}
 }
+
+// RequestsPerMinute is how many requests the tier allows an account in a
+// minute; nil: unlimited.
+func (t Tier) RequestsPerMinute() *int64 {
+	switch t {
+	case TierAdmin:
+		return nil
+	case TierEnterprise:
+		return new(int64(1000))
+	case TierProfessional:
+		return new(int64(300))
+	default:
+		return new(int64(60))
+	}
+}
+
+// ConcurrentOperations is how many requests of one account the tier allows at
+// the same time; nil: unlimited.
+func (t Tier) ConcurrentOperations() *int64 {
+	switch t {
+	case TierAdmin:
+		return nil
+	case TierEnterprise:
+		return new(int64(20))
+	case TierProfessional:
+		return new(int64(5))
+	default:
+		return new(int64(2))
+	}
+}

@@ -25,14 +25,12 @@ type KeyUse struct {
 	Address netip.Addr
 }
 
-// KeyGrant is what a key gives its bearer, and the state of its hourly quota.
+// KeyGrant is what a key gives its bearer, and the state of its limits.
 type KeyGrant struct {
 	KeyID       uuid.UUID
 	Actor       app.Actor
 	Permissions app.APIKeyPermissions
-	Limit       int64
-	Remaining   int64
-	ResetAt     time.Time
+	Quota       ratelimit.Verdict
 }
 
 // mayAct refuses accounts that are not active, with the contract's texts:
@@ -101,7 +99,7 @@ func void(c token.Claims, u *app.User) bool {
 }
 
 // ByKey resolves an API key for one request and counts the request against the
-// key's hourly quota and usage. The checks and their order are contract 01
+// key's limits and usage. The checks and their order are contract 01
 // §2.1; a request that one of them refuses counts for nothing.
 //
 // Errors: ReasonInvalidAPIKey, ReasonAPIKeyInactive and ReasonAPIKeyExpired
@@ -131,10 +129,9 @@ func (s *Service) ByKey(ctx context.Context, raw string, use KeyUse) (KeyGrant, 
 	grant.Actor.KeyID = k.ID.String()
 	grant.Actor.IsAdmin = owner.IsAdmin && k.Permissions.Admin
 
-	quota := s.quota.Take(k.ID, k.RateLimitPerHour, now)
-	grant.Limit, grant.Remaining, grant.ResetAt = quota.Limit, quota.Remaining, quota.ResetAt
-	if !quota.Allowed {
-		return grant, overQuota(quota, now)
+	grant.Quota = s.keys.Take(k.ID, s.keyPolicy(k, owner), now)
+	if !grant.Quota.Allowed {
+		return grant, overQuota(grant.Quota, now)
 	}
 	s.usage.add(k.ID, now)
 	return grant, nil
@@ -166,17 +163,6 @@ var (
 	errEndpoint = app.Forbidden(app.ReasonEndpointNotAllowed,
 		"This API key is not authorized to access this endpoint")
 )
-
-// overQuota is the 429 of contract 01 §2.1. The body's retry_after is rounded
-// down, as there; the header's is rounded up, so that it is never too early.
-func overQuota(q ratelimit.Result, now time.Time) error {
-	e := app.NewError(app.CodeRateLimited, app.ReasonRateLimited, "Rate limit of %d requests per hour exceeded", q.Limit)
-	e.RetryAfter = ceilSeconds(q.ResetAt.Sub(now))
-	return e.With("limit", q.Limit).
-		With("remaining", q.Remaining).
-		With("reset_at", app.FormatZ(q.ResetAt)).
-		With("retry_after", q.RetryAfter)
-}
 
 // ceilSeconds rounds up to whole seconds, to at least 1.
 func ceilSeconds(d time.Duration) int {

@@ -31,6 +31,8 @@ type Config struct {
 	VerifiedLogins int
 	// Throttle bounds failed logins and registrations.
 	Throttle ThrottleConfig
+	// Limits bound the requests of accounts and keys.
+	Limits Limits
 	// UsageFlush is the interval at which key usage is written; default 5 s.
 	UsageFlush time.Duration
 	// KeyUseRetention is how long statistics about the use of API keys are
@@ -62,7 +64,10 @@ type Service struct {
 	verified *verifiedLogins
 	throttle *throttle
 	signups  *ratelimit.Limiter[string]
-	quota    *ratelimit.Limiter[uuid.UUID]
+	limits   Limits
+	accounts *ratelimit.Windows[string]
+	keys     *ratelimit.Windows[uuid.UUID]
+	flights  *ratelimit.InFlight[string]
 	usage    *usage
 	charges  *quota.Quota
 	metrics  *metrics
@@ -102,7 +107,10 @@ func New(store app.Store, env app.Env, pool *password.Pool, cfg Config) (*Servic
 		verified: newVerifiedLogins(cacheKey, cfg.VerifiedLoginTTL, cfg.VerifiedLogins),
 		throttle: newThrottle(limits),
 		signups:  ratelimit.New[string](ratelimit.Options{Window: time.Hour, MaxKeys: limits.Entries}),
-		quota:    ratelimit.New[uuid.UUID](ratelimit.Options{Window: time.Hour}),
+		limits:   cfg.Limits,
+		accounts: ratelimit.NewWindows[string](maxLimitedAccounts),
+		keys:     ratelimit.NewWindows[uuid.UUID](maxLimitedKeys),
+		flights:  ratelimit.NewInFlight[string](),
 		charges:  cfg.Quota,
 		metrics:  m,
 		log:      log,

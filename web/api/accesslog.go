@@ -50,6 +50,9 @@ func (e *edge) record(next http.Handler) http.Handler {
 				status = statusClientGone // aborted by a panic that means just that
 			}
 			e.metrics.inFlight.Dec()
+			if rec.leave != nil {
+				rec.leave()
+			}
 			e.metrics.observe(r.Method, rec.route, status, took)
 			if rec.key != uuid.Nil {
 				e.auth.KeyAnswered(identity.KeyRequest{

@@ -9,6 +9,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/identity"
+	"github.com/defarm-repo/defarm/app/ratelimit"
 )
 
 // keyPrefix starts every API key; a value without it is not a key at all and
@@ -23,6 +24,8 @@ const maxCredential = 8 << 10
 type authenticator interface {
 	ByToken(ctx context.Context, raw string) (app.Actor, error)
 	ByKey(ctx context.Context, raw string, use identity.KeyUse) (identity.KeyGrant, error)
+	// Admit counts a request against the limits of the caller's account.
+	Admit(who app.Actor, byToken bool) (identity.Admission, error)
 	// ChargeRequest takes what a request costs the caller, if anything.
 	ChargeRequest(ctx context.Context, who app.Actor) error
 	// KeyAnswered is told how each request was answered that a key had let in.
@@ -88,7 +91,7 @@ func (g *gate) prove(w http.ResponseWriter, r *http.Request, rec *request, c cre
 		// "/api/items/A*" must not be met by an escaped slash.
 		use := identity.KeyUse{Method: r.Method, Path: r.URL.EscapedPath(), Address: rec.address}
 		grant, err := g.auth.ByKey(ctx, c.key, use)
-		quotaHeaders(w.Header(), grant)
+		quotaHeaders(w.Header(), grant.Quota)
 		if err != nil {
 			return p, failureOf(rec, busy, err)
 		}
@@ -112,14 +115,18 @@ func (g *gate) prove(w http.ResponseWriter, r *http.Request, rec *request, c cre
 	return p, nil
 }
 
-// quotaHeaders shows the state of a key's quota (contract 01 §6.3).
-func quotaHeaders(h http.Header, grant identity.KeyGrant) {
-	if grant.Limit <= 0 {
+// quotaHeaders shows the state of a limit (contract 01 §6.3); of two, that of the
+// one with less left.
+func quotaHeaders(h http.Header, q ratelimit.Verdict) {
+	if q.Limit <= 0 {
 		return
 	}
-	h.Set("X-Ratelimit-Limit", strconv.FormatInt(grant.Limit, 10))
-	h.Set("X-Ratelimit-Remaining", strconv.FormatInt(max(0, grant.Remaining), 10))
-	h.Set("X-Ratelimit-Reset", strconv.FormatInt(grant.ResetAt.Unix(), 10))
+	if have, err := strconv.ParseInt(h.Get("X-Ratelimit-Remaining"), 10, 64); err == nil && have <= q.Remaining && q.Allowed {
+		return
+	}
+	h.Set("X-Ratelimit-Limit", strconv.FormatInt(q.Limit, 10))
+	h.Set("X-Ratelimit-Remaining", strconv.FormatInt(max(0, q.Remaining), 10))
+	h.Set("X-Ratelimit-Reset", strconv.FormatInt(q.ResetAt.Unix(), 10))
 }
 
 // enter lets a request into an operation or says why not: missing or bad
@@ -145,6 +152,9 @@ func (g *gate) enter(w http.ResponseWriter, r *http.Request, rec *request, rt *r
 		return f
 	}
 	rec.actor = p.actor
+	if f := g.throttle(w, rec, p, rt.busyText); f != nil {
+		return f
+	}
 	if rt.tokenOnly && !p.byUser {
 		f := missingCredential(rt.unauthText)
 		f.reason = app.ReasonTokenRequired
@@ -156,6 +166,18 @@ func (g *gate) enter(w http.ResponseWriter, r *http.Request, rec *request, rt *r
 	if err := g.auth.ChargeRequest(r.Context(), p.actor); err != nil {
 		return failureOf(rec, rt.busyText, err)
 	}
+	return nil
+}
+
+// throttle counts the request against the limits of the caller's account until it
+// is answered.
+func (g *gate) throttle(w http.ResponseWriter, rec *request, p proven, busy string) *failure {
+	a, err := g.auth.Admit(p.actor, p.byUser)
+	quotaHeaders(w.Header(), a.Quota)
+	if err != nil {
+		return failureOf(rec, busy, err)
+	}
+	rec.leave = a.Leave
 	return nil
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/identity"
+	"github.com/defarm-repo/defarm/app/ratelimit"
 )
 
 // The credentials that fakeAuth knows.
@@ -62,7 +63,9 @@ func (a *fakeAuth) ByKey(_ context.Context, raw string, use identity.KeyUse) (id
 		return identity.KeyGrant{
 			Actor:       app.Actor{UserID: "user-key", KeyID: "key-1", IsAdmin: isAdmin},
 			Permissions: app.APIKeyPermissions{Read: read, Write: write, Admin: admin},
-			Limit:       100, Remaining: 99, ResetAt: time.Unix(1_700_000_000, 0),
+			Quota: ratelimit.Verdict{Window: ratelimit.Hour, Result: ratelimit.Result{
+				Allowed: true, Limit: 100, Remaining: 99, ResetAt: time.Unix(1_700_000_000, 0),
+			}},
 		}
 	}
 	switch raw {
@@ -78,7 +81,7 @@ func (a *fakeAuth) ByKey(_ context.Context, raw string, use identity.KeyUse) (id
 		return grant(true, true, false, true), nil
 	case limitedKey:
 		g := grant(true, true, false, false)
-		g.Remaining = 0
+		g.Quota.Allowed, g.Quota.Remaining = false, 0
 		e := app.NewError(app.CodeRateLimited, app.ReasonRateLimited, "Rate limit of 100 requests per hour exceeded")
 		e.RetryAfter = 7
 		return g, e.With("limit", 100).With("remaining", 0).With("reset_at", "2025-10-28T13:00:00Z").With("retry_after", 6)
@@ -87,6 +90,10 @@ func (a *fakeAuth) ByKey(_ context.Context, raw string, use identity.KeyUse) (id
 	default:
 		return identity.KeyGrant{}, app.Unauthenticated(app.ReasonInvalidAPIKey, "The provided API key is invalid or has been revoked")
 	}
+}
+
+func (a *fakeAuth) Admit(app.Actor, bool) (identity.Admission, error) {
+	return identity.Admission{Leave: func() {}}, nil
 }
 
 func (a *fakeAuth) ChargeRequest(context.Context, app.Actor) error { return nil }

@@ -25,6 +25,7 @@ type request struct {
 
 	route  string // pattern of the operation, "" when no operation matched
 	actor  app.Actor
+	leave  func()    // ends what the request counts as being in flight; nil before it does
 	key    uuid.UUID // of the API key that let the request in, uuid.Nil without one
 	code   string    // why the answer is an error, "" when it is not
 	reason app.Reason

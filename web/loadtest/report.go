@@ -167,6 +167,9 @@ func (o Operation) outcome() string {
 		}
 		s += fmt.Sprintf("; refusals (503): %s, P99 %s ms, max %s ms", header, millis(b.P99), millis(b.Max))
 	}
+	if o.Statuses["429"] > 0 {
+		s += "; over a rate limit (429): raise limits.user.per_minute, or 0 for none"
+	}
 	return s
 }
 

@@ -1,5 +1,10 @@
 package server
 
+import (
+	"github.com/defarm-repo/defarm/app/identity"
+	"github.com/defarm-repo/defarm/app/ratelimit"
+)
+
 // LimitsConfig is what accounts and API keys may use.
 type LimitsConfig struct {
 	// EnforceTiers makes the tiers' permissions and allowances count.
@@ -29,7 +34,7 @@ type KeyRateConfig struct {
 }
 
 func defaultLimits() LimitsConfig {
-	return LimitsConfig{User: RateConfig{PerMinute: 120_000, Burst: 20_000}}
+	return LimitsConfig{User: RateConfig{PerMinute: 600_000, Burst: 100_000}}
 }
 
 func (l *LimitsConfig) check(k *checker) {
@@ -47,5 +52,16 @@ func (l *LimitsConfig) check(k *checker) {
 		{"limits.key.burst", l.Key.Burst},
 	} {
 		between(k, n.key, n.value, 0, most)
+	}
+}
+
+func (l *LimitsConfig) forIdentity() identity.Limits {
+	return identity.Limits{
+		User: ratelimit.Policy{
+			PerMinute: int64(l.User.PerMinute), PerHour: int64(l.User.PerHour),
+			PerDay: int64(l.User.PerDay), Burst: int64(l.User.Burst),
+		},
+		Key:   ratelimit.Policy{PerMinute: int64(l.Key.PerMinute), PerDay: int64(l.Key.PerDay), Burst: int64(l.Key.Burst)},
+		Tiers: l.EnforceTiers,
 	}
 }

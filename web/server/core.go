@@ -69,6 +69,7 @@ func openCore(ctx context.Context, c Config, o Options, kind dataKind) (_ *core,
 		KeyUseRetention:  time.Duration(c.Auth.KeyUseRetention) * 24 * time.Hour,
 		Throttle:         c.Auth.Throttle.forIdentity(),
 		Quota:            k.quota,
+		Limits:           c.Limits.forIdentity(),
 		Logger:           k.log,
 		Metrics:          k.metrics,
 	})
