@@ -20,13 +20,18 @@ type PasswordReset struct {
 	Agent     string
 }
 
-// PasswordResetRows keeps the permissions. They are only looked at in writes.
-type PasswordResetRows interface {
+// PasswordResetReads looks at the permissions.
+type PasswordResetReads interface {
 	// ByHash returns the permission, whatever its state; ReasonResetToken.
 	ByHash(hash string) (*PasswordReset, error)
 	// CountSince is how many the account was given since from, used and
 	// expired ones included.
 	CountSince(userID string, from time.Time) (int, error)
+}
+
+// PasswordResetRows keeps the permissions.
+type PasswordResetRows interface {
+	PasswordResetReads
 	Insert(r *PasswordReset) error
 	// UseAll marks the account's permissions that are not used yet as used.
 	UseAll(userID string, at time.Time) error

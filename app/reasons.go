@@ -82,6 +82,7 @@ const (
 	// Server.
 	ReasonWriterBusy   Reason = "writer_busy"   // writer queue full or job too old
 	ReasonReadersBusy  Reason = "readers_busy"  // no reader connection in time
+	ReasonMailBusy     Reason = "mail_busy"     // too many mails wait
 	ReasonBcryptBusy   Reason = "bcrypt_busy"   // password queue full
 	ReasonShuttingDown Reason = "shutting_down" // server is closing
 	ReasonStorageFull  Reason = "storage_full"  // disk full or read-only

@@ -57,6 +57,7 @@ type Reader interface {
 	Events() EventReads
 	Storage() StorageReads
 	Credits() CreditReads
+	PasswordResets() PasswordResetReads
 }
 
 // Tx gives the stores of one write. It is valid only inside its closure.

@@ -67,3 +67,6 @@ func (r readStores) Storage() app.StorageReads { return storage(r) }
 
 // Credits implements app.Reader.
 func (r readStores) Credits() app.CreditReads { return credits(r) }
+
+// PasswordResets implements app.Reader.
+func (r readStores) PasswordResets() app.PasswordResetReads { return passwordResets(r) }

@@ -14,6 +14,8 @@ type deed struct {
 var (
 	activityLogin    = deed{"Login", "Authentication", "User", "login", "User logged in"}
 	activityLogout   = deed{"Logout", "Authentication", "User", "logout", "User logged out"}
+	activityForgot   = deed{"Update", "Authentication", "User", "forgot_password", "Password reset requested"}
+	activityReset    = deed{"Update", "Authentication", "User", "reset_password", "Password reset"}
 	activityRegister = deed{"Create", "Authentication", "User", "register", "User registered"}
 )
 

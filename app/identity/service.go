@@ -31,6 +31,8 @@ type Config struct {
 	VerifiedLogins int
 	// Throttle bounds failed logins and registrations.
 	Throttle ThrottleConfig
+	// Reset sets the resetting of forgotten passwords up.
+	Reset ResetConfig
 	// Limits bound the requests of accounts and keys.
 	Limits Limits
 	// UsageFlush is the interval at which key usage is written; default 5 s.
@@ -70,10 +72,15 @@ type Service struct {
 	flights  *ratelimit.InFlight[string]
 	usage    *usage
 	charges  *quota.Quota
+	asked    *ratelimit.Limiter[string] // resets, by name and by address
+	resets   *resets
+	mailer   app.Mailer
+	frontend string
 	metrics  *metrics
 	log      *slog.Logger
 
 	signupsPerHour int64
+	resetsPerHour  int64
 }
 
 // New builds the service and starts its usage writer. The caller keeps pool
@@ -115,17 +122,25 @@ func New(store app.Store, env app.Env, pool *password.Pool, cfg Config) (*Servic
 		metrics:  m,
 		log:      log,
 
+		asked:    ratelimit.New[string](ratelimit.Options{Window: time.Hour, MaxKeys: limits.Entries}),
+		mailer:   cfg.Reset.Mailer,
+		frontend: cfg.Reset.FrontendURL,
+
 		signupsPerHour: limits.SignupsPerAddress,
+		resetsPerHour:  int64(limitOr(cfg.Reset.PerHour, 3)),
 	}
 	s.usage = startUsage(store, cfg, env.Now, log, m)
+	s.resets = s.startResets()
 	return s, nil
 }
 
-// Close ends the usage writer and writes what it still held, for at most five
+// Close looks into the resets that were asked for, ends the usage writer and
+// writes what it still held, for at most five
 // seconds. The store must still be open.
 func (s *Service) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	s.resets.close()
 	return s.usage.close(ctx)
 }
 

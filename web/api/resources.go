@@ -4,6 +4,7 @@ package api
 // own are registered by build.
 func registerResources(r *registrar, o Options) {
 	authHandlers{svc: o.Identity}.register(r)
+	passwordResetHandlers{svc: o.Identity}.register(r)
 	profileHandlers{svc: o.Identity}.register(r)
 	creditHandlers{svc: o.Identity}.register(r)
 	apiKeyHandlers{svc: o.Identity}.register(r)

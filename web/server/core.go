@@ -17,10 +17,14 @@ import (
 	"github.com/defarm-repo/defarm/app/password"
 	"github.com/defarm-repo/defarm/app/quota"
 	"github.com/defarm-repo/defarm/db"
+	"github.com/defarm-repo/defarm/web/outbound/mail"
 )
 
 // workerNice is the nice value of the threads that run bcrypt (design §6).
 const workerNice = 10
+
+// mailPatience is how long the mails that wait at the end may take.
+const mailPatience = 10 * time.Second
 
 // core is what both the server and the commands on accounts are built on: a
 // locked data directory with its database and its accounts.
@@ -33,6 +37,7 @@ type core struct {
 	store     *db.DB
 	passwords *password.Pool
 	quota     *quota.Quota
+	mails     *mail.Sender // nil when the program brought its own
 	identity  *identity.Service
 }
 
@@ -62,6 +67,13 @@ func openCore(ctx context.Context, c Config, o Options, kind dataKind) (_ *core,
 	k.passwords = password.NewPool(password.Options{
 		Workers: c.Auth.workers(), Queue: c.Auth.BcryptQueue, Cost: c.Auth.BcryptCost, Nice: workerNice, Logger: k.log,
 	})
+	mailer := o.Mailer
+	if mailer == nil {
+		if k.mails, err = c.Mail.open(k.log, k.metrics); err != nil {
+			return nil, err
+		}
+		mailer = k.mails
+	}
 	k.quota = quota.New(k.env, quota.Policy{Tiers: c.Limits.EnforceTiers, Credits: c.Limits.EnforceCredits})
 	k.identity, err = identity.New(k.store, k.env, k.passwords, identity.Config{
 		JWTSecret:        secret,
@@ -69,6 +81,7 @@ func openCore(ctx context.Context, c Config, o Options, kind dataKind) (_ *core,
 		KeyUseRetention:  time.Duration(c.Auth.KeyUseRetention) * 24 * time.Hour,
 		Throttle:         c.Auth.Throttle.forIdentity(),
 		Quota:            k.quota,
+		Reset:            identity.ResetConfig{Mailer: mailer, PerHour: c.Auth.Reset.PerHour, FrontendURL: c.Auth.Reset.FrontendURL},
 		Limits:           c.Limits.forIdentity(),
 		Logger:           k.log,
 		Metrics:          k.metrics,
@@ -84,6 +97,11 @@ func (k *core) close() error {
 	var errs []error
 	if k.identity != nil {
 		errs = append(errs, k.identity.Close())
+	}
+	if k.mails != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), mailPatience)
+		errs = append(errs, k.mails.Close(ctx))
+		cancel()
 	}
 	if k.passwords != nil {
 		k.passwords.Close()

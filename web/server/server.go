@@ -33,6 +33,8 @@ type Options struct {
 	Env app.Env
 	// Build is shown at /version; default: that of the running program.
 	Build *api.BuildInfo
+	// Mailer sends mail; default: what the configuration says.
+	Mailer app.Mailer
 	// Demo seeds the development accounts and a first circuit. The data
 	// directory must be new, or made with Demo.
 	Demo bool

@@ -49,6 +49,7 @@ type settings struct {
 	clock  *clock
 	random io.Reader // nil: the system's
 	demo   bool
+	mailer app.Mailer
 }
 
 // Option changes how a server is started.
@@ -80,6 +81,11 @@ func Logger(l *slog.Logger) Option {
 // LogTo writes the server's log, debug level included, into the test's.
 func LogTo(tb testing.TB) Option {
 	return Logger(slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})))
+}
+
+// Mailer gets the mails that the server sends.
+func Mailer(m app.Mailer) Option {
+	return func(s *settings) { s.mailer = m }
 }
 
 // Demo adds the development accounts and the demo circuit.
@@ -140,7 +146,7 @@ func (s *Server) open(st *settings) error {
 	var err error
 	s.label, err = labelled(func(ctx context.Context) error {
 		var err error
-		s.srv, err = server.Open(ctx, st.config, server.Options{Logger: st.log, Env: env, Demo: st.demo})
+		s.srv, err = server.Open(ctx, st.config, server.Options{Logger: st.log, Env: env, Demo: st.demo, Mailer: st.mailer})
 		return err
 	})
 	if err != nil {
