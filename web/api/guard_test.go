@@ -22,7 +22,7 @@ import (
 func publicOperations() []string {
 	return []string{
 		"GET /", "GET /health", "GET /health/db", "GET /livez", "GET /readyz", "GET /version", "GET /api/version",
-		"POST /api/auth/login", "POST /api/auth/register",
+		"POST /api/auth/login", "POST /api/auth/register", "POST /api/auth/forgot-password", "POST /api/auth/reset-password",
 		"GET /api/public/storage-history/{dfid}", "GET /api/public/merkle/items/{dfid}/merkle-root",
 		"GET /api/public/merkle/items/{dfid}/merkle-proof/{event_id}", "POST /api/public/merkle/verify-proof",
 		"GET /ipfs/{cid}", // of published items; asks for a credential otherwise
