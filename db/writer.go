@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/defarm-repo/defarm/app"
 )
 
@@ -61,7 +63,9 @@ type job struct {
 	gone <-chan struct{}
 	at   time.Time
 	done chan error // one place: answering never waits
-	// The rest belongs to the writer goroutine.
+	// The rest belongs to the writer goroutine, until the job is answered.
+	began    time.Time // when it was run
+	ended    time.Time // when its closure had ended
 	err      error
 	from, to int // its after-commit callbacks in session.afters
 }
@@ -106,6 +110,7 @@ func (w *writer) write(ctx context.Context, fn func(tx app.Tx) error) error {
 	}
 	select {
 	case err := <-j.done:
+		w.trace(ctx, j)
 		w.recycle(j)
 		return skippedOr(ctx, err)
 	case <-ctx.Done():
@@ -116,6 +121,26 @@ func (w *writer) write(ctx context.Context, fn func(tx app.Tx) error) error {
 		return skippedOr(ctx, err)
 	default:
 		return ctx.Err() // the writer still has the job
+	}
+}
+
+// trace makes spans of an answered job, where the caller's request is traced: its
+// wait in the queue, its run, and the commit that it shared.
+func (w *writer) trace(ctx context.Context, j *job) {
+	parent := trace.SpanFromContext(ctx)
+	if !parent.IsRecording() || j.began.IsZero() {
+		return
+	}
+	tracer := parent.TracerProvider().Tracer("github.com/defarm-repo/defarm/db")
+	answered := w.now()
+	for _, stage := range []struct {
+		name     string
+		from, to time.Time
+	}{
+		{"writer wait", j.at, j.began}, {"writer run", j.began, j.ended}, {"writer commit", j.ended, answered},
+	} {
+		_, span := tracer.Start(ctx, stage.name, trace.WithTimestamp(stage.from))
+		span.End(trace.WithTimestamp(stage.to))
 	}
 }
 

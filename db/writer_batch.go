@@ -161,7 +161,9 @@ func (w *writer) run(j *job) error {
 	keys := s.touched.size()
 	j.from = len(s.afters)
 	j.to = j.from
+	j.began = w.now()
 	j.err = w.invoke(j)
+	j.ended = w.now()
 	if j.err == nil {
 		// A closure that swallows such an error must not commit half its work.
 		j.err = s.failed

@@ -34,7 +34,7 @@ const lastLoginEvery = time.Minute
 // user and a wrong password alike, ReasonAccountStatus (403) for the holder of
 // the right password of an account that may not act, CodeBusy.
 func (s *Service) Login(ctx context.Context, in Login, from Client) (Session, error) {
-	watch := s.watch()
+	watch := s.watch(ctx)
 	session, outcome, err := s.login(ctx, in, from, watch)
 	s.metrics.logins.WithLabelValues(outcome).Inc()
 	watch.log(ctx, outcome)

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/circuits"
@@ -51,6 +52,8 @@ type Options struct {
 	TrustedProxies []netip.Prefix
 	// RequestTimeout bounds a request from its first byte; default 30 s.
 	RequestTimeout time.Duration
+	// Tracer makes a span of each request; nil: none.
+	Tracer trace.Tracer
 	// Env is the clock of the answers that show the time.
 	Env app.Env
 }
@@ -142,7 +145,7 @@ func build(o Options, auth authenticator, register func(*registrar)) (*built, er
 		return nil, err
 	}
 	docs.of(r.api.OpenAPI())
-	e := &edge{log: o.Logger, metrics: metrics, auth: auth, trusted: o.TrustedProxies, timeout: o.RequestTimeout, base: o.BasePath}
+	e := &edge{log: o.Logger, metrics: metrics, auth: auth, tracer: o.Tracer, trusted: o.TrustedProxies, timeout: o.RequestTimeout, base: o.BasePath}
 	return &built{handler: e.wrap(mux), registrar: r}, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // edge is the outside of the API: what every request passes, whatever it asks
@@ -17,6 +18,7 @@ type edge struct {
 	log     *slog.Logger
 	metrics *httpMetrics
 	auth    authenticator
+	tracer  trace.Tracer // nil: no traces
 	trusted []netip.Prefix
 	timeout time.Duration
 	base    string
@@ -24,13 +26,14 @@ type edge struct {
 
 // wrap puts the middleware around the router. This is the one place that fixes
 // its order, outermost first: request id and real client address, access log
-// and metrics, recover, CORS, base path, deadline. Credentials and limits
+// and metrics, trace, recover, CORS, base path, deadline. Credentials and limits
 // follow per operation.
 func (e *edge) wrap(router http.Handler) http.Handler {
 	h := e.deadline(router)
 	h = e.basePath(h)
 	h = cors(h)
 	h = e.recover(h)
+	h = e.trace(h)
 	h = e.record(h)
 	return e.identify(h)
 }

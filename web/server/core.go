@@ -11,6 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/sdk/trace"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/identity"
@@ -37,7 +39,8 @@ type core struct {
 	store     *db.DB
 	passwords *password.Pool
 	quota     *quota.Quota
-	mails     *mail.Sender // nil when the program brought its own
+	traces    *trace.TracerProvider // nil when there are none
+	mails     *mail.Sender          // nil when the program brought its own
 	identity  *identity.Service
 }
 
@@ -53,6 +56,9 @@ func openCore(ctx context.Context, c Config, o Options, kind dataKind) (_ *core,
 		}
 	}()
 	k.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if k.traces, err = c.Tracing.open(ctx, k.log); err != nil {
+		return nil, err
+	}
 	if k.dir, err = prepareDataDir(c.DataDir, kind); err != nil {
 		return nil, err
 	}
@@ -109,7 +115,15 @@ func (k *core) close() error {
 	if k.store != nil {
 		errs = append(errs, k.store.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, closeTraces(k.traces))...)
+}
+
+// tracer makes the spans of requests; nil when there are no traces.
+func (k *core) tracer() oteltrace.Tracer {
+	if k.traces == nil {
+		return nil
+	}
+	return k.traces.Tracer("github.com/defarm-repo/defarm")
 }
 
 func (k *core) databaseOptions() db.Options {

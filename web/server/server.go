@@ -142,6 +142,7 @@ func (s *Server) handler(o Options) (http.Handler, error) {
 		TrustedProxies: proxies,
 		RequestTimeout: s.config.Server.RequestTimeout,
 		Env:            s.env,
+		Tracer:         s.tracer(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("build the API: %w", err)
