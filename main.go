@@ -140,7 +140,7 @@ func version() *cobra.Command {
 
 func user() *cobra.Command {
 	c := &cobra.Command{Use: "user", Short: "The accounts of a data directory that no server has open"}
-	c.AddCommand(userCreate(), userList(), userSetPassword(), userPromote(), userSuspend())
+	c.AddCommand(userCreate(), userList(), userSetPassword(), userPromote(), userSuspend(), userRevokeKey())
 	return withConfig(c, "data-dir")
 }
 
@@ -243,4 +243,15 @@ func userSuspend() *cobra.Command {
 		}}
 	c.Flags().BoolVar(&lift, "lift", false, "lift the suspension")
 	return c
+}
+
+func userRevokeKey() *cobra.Command {
+	return &cobra.Command{Use: "revoke-key KEY_ID", Short: "Disable an API key for good", Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			a, err := accounts(c)
+			if err != nil {
+				return err
+			}
+			return a.RevokeKey(c.Context(), args[0])
+		}}
 }

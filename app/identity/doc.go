@@ -24,9 +24,22 @@
 // what each one refuses and why the owner of an account cannot be locked out
 // from an address at which he has logged in.
 //
+// # Limits
+//
+// Requests are limited for each key and, when they come with a token, for each
+// account (Limits); with the tiers enforced, for all requests of an account
+// together, those in flight included. The counters live in memory and start at
+// nothing after a restart. What operations cost is package quota's.
+//
+// # Forgotten passwords
+//
+// Who asks for a reset is answered before anybody has looked whether there is
+// such an account; a goroutine that Close ends and waits for looks, stores the
+// hash of a token and hands the mail over (reset.go).
+//
 // # Key usage
 //
-// Uses of API keys are counted in memory and written in batches by one
-// goroutine that Close ends and waits for. A crash loses the uses of the last
-// few seconds; nothing but the display of usage_count depends on them.
+// Uses of API keys, and how their requests were answered, are counted in memory
+// and written in batches by one goroutine that Close ends and waits for. A crash
+// loses those of the last few seconds; nothing but statistics depends on them.
 package identity

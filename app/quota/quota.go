@@ -98,8 +98,10 @@ func allow(tx app.Tx, u *app.User, w Work, now time.Time) error {
 		if owned+w.Count > *limits.MaxCircuits {
 			return app.Forbidden(app.ReasonTierLimit, "The %s tier allows %d circuits; deactivate one or upgrade", u.Tier, *limits.MaxCircuits)
 		}
+		return nil
+	default:
+		return nil // permitted, and without an allowance
 	}
-	return nil
 }
 
 // monthly counts the use of this month and refuses what goes beyond the limit;

@@ -61,8 +61,8 @@ func TestBurst(t *testing.T) {
 	if got := allowed(t0.Add(10*time.Minute), 100); got != 70 {
 		t.Errorf("ten minutes later: got %d, want 70", got)
 	}
-	v := w.Take("other", Policy{PerMinute: 1, Burst: 1}, t0)
-	if v = w.Take("other", Policy{PerMinute: 1, Burst: 1}, t0); !v.Allowed || v.Remaining != 0 {
+	w.Take("other", Policy{PerMinute: 1, Burst: 1}, t0)
+	if v := w.Take("other", Policy{PerMinute: 1, Burst: 1}, t0); !v.Allowed || v.Remaining != 0 {
 		t.Errorf("on the burst: got %+v, want allowed with nothing remaining", v)
 	}
 }

@@ -5,7 +5,7 @@
 // # What runs around an operation
 //
 // Outermost first, fixed in edge.wrap: request id and real client address,
-// access log and metrics, recover, CORS, base path, deadline. Then the router
+// access log and metrics, trace, recover, CORS, base path, deadline. Then the router
 // finds the operation, and gate.admit checks in the order of design §2.12:
 // credential (401), rate (429), key restrictions and rights (403), path and
 // query (400), then the body: content type (415), size (413), syntax (400),
@@ -59,13 +59,26 @@
 //	                                                              proxies only
 //	guarded, key paths        decoded path                        path as sent, base path cut off     an escaped slash must not
 //	                                                                                                  widen a restriction
-//	guarded, key in use       no headers                          X-RateLimit-Limit, -Remaining,      01 §6.3 no. 7
-//	                                                              -Reset
+//	guarded, rate limits      keys per hour, no headers           keys and accounts, minute, hour     01 §6.3 no. 6, 7
+//	                                                              and day; X-RateLimit-Limit,
+//	                                                              -Remaining, -Reset
+//	guarded, tiers, credits   never looked at                     403 tier_limit_exceeded, 402        01 §5.11, §6.4; off by
+//	                                                              insufficient_credits when enforced  default
 //	any, 401                  no header                           WWW-Authenticate: Bearer            RFC 9110
 //	any, 429 and 503          Retry-After on login only           always, at least 1                  01 §5.10
 //	any, credential > 8 KB    parsed                              401                                 engine notes §3
 //	/api/api-keys, /api/auth  keys: 500 or text                   401 JSON, the route's text          design §2.6, §2.14
 //	  (profile, refresh)
+//	…/api-keys/{id}, POST     any numbers; 0 of anything          limit 1 … 1,000,000, days 0 …       design §2.16
+//	  and PATCH                                                   36,500: 400
+//	…/api-keys/{id}, PATCH    owner re-activates anything         403 for a key that an administrator 01 §6.3 no. 10
+//	                                                              disabled
+//	…/api-keys/{id}/usage     always empty; any number of days    counted by hours, 1 … 365 days      01 §6.3 no. 2, 8
+//	…/auth/forgot-password    429 for accounts only; mail inline  429 for any name, mail follows      01 §6.1 no. 11
+//	…/auth/reset-password     password trimmed; others stay valid taken as typed; sessions and other  01 §6.1 no. 7, 14
+//	                                                              reset tokens void; 429 for guesses
+//	POST /api/auth/logout     -                                   voids all tokens of the account     01 §6.1 no. 7
+//	/users/me/* under /api    404                                 served as well                      01 §3.4
 //	any, framework errors     text/plain                          JSON {"error":"<that text>"}        design §2.7, §2.13
 //	any, 422 and 400 details  may repeat the value                place and rule only                 secrets stay secret
 //	any, repeated JSON key    422                                 last one counts                     harmless, 07 §6.2 agrees

@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/identity"
 	"github.com/defarm-repo/defarm/db"
@@ -108,6 +110,24 @@ func (a Accounts) Suspend(ctx context.Context, username string, suspended bool) 
 	}
 	return a.change(ctx, username, done, func(svc *identity.Service) error {
 		return svc.SetStatus(ctx, username, status)
+	})
+}
+
+// RevokeKey disables an API key for good: its owner cannot activate it again.
+func (a Accounts) RevokeKey(ctx context.Context, id string) error {
+	key, err := uuid.Parse(id)
+	if err != nil {
+		return fmt.Errorf("%q is not the id of an API key (a UUID, as GET /api/api-keys shows it)", id)
+	}
+	return a.withExisting(ctx, func(k *core) error {
+		err := k.identity.DisableKey(ctx, key)
+		if app.ReasonOf(err) == app.ReasonAPIKeyNotFound {
+			return fmt.Errorf("there is no API key %s", key)
+		}
+		if err != nil {
+			return err
+		}
+		return a.say("%s: revoked, its owner cannot activate it again", key)
 	})
 }
 

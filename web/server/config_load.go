@@ -273,12 +273,7 @@ func decodeValue(from, to reflect.Value) (any, error) {
 			return nil, errValue("expected a number")
 		}
 	case int:
-		if n, err := strconv.Atoi(text); isText && err == nil {
-			return n, nil
-		}
-		if !isInt {
-			return nil, errValue("expected a whole number")
-		}
+		return wholeNumber(from, text, isText)
 	case bool:
 		if b, err := strconv.ParseBool(text); isText && err == nil {
 			return b, nil
@@ -290,6 +285,16 @@ func decodeValue(from, to reflect.Value) (any, error) {
 		if isText {
 			return splitList(text), nil
 		}
+	}
+	return from.Interface(), nil
+}
+
+func wholeNumber(from reflect.Value, text string, isText bool) (any, error) {
+	if n, err := strconv.Atoi(text); isText && err == nil {
+		return n, nil
+	}
+	if !from.CanInt() {
+		return nil, errValue("expected a whole number")
 	}
 	return from.Interface(), nil
 }

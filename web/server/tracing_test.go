@@ -81,7 +81,7 @@ func TestTraces(t *testing.T) {
 		t.Fatal(err)
 	}
 	body := `{"username":"canary-name","password":"Canary-Passw0rd!"}`
-	res, err := http.Post(s.URL()+"/api/auth/login?q=canary-query", "application/json", strings.NewReader(body)) //nolint:noctx // a test
+	res, err := http.Post(s.URL()+"/api/auth/login?q=canary-query", "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
