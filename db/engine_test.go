@@ -41,6 +41,8 @@ func engineDB(t testing.TB, edits ...func(*Options)) *DB {
 	o := DefaultOptions(filepath.Join(t.TempDir(), "engine.db"))
 	o.Synchronous = "OFF"
 	o.Readers = 2
+	// A slow machine must not make them busy.
+	o.ReadWait, o.Writer.AdmissionTimeout, o.Writer.MaxWait = patience, patience, patience
 	o.Cache.Bytes = mebibyte
 	for _, edit := range edits {
 		edit(&o)

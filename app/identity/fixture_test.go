@@ -58,6 +58,8 @@ func openDB(tb testing.TB, cached bool) *db.DB {
 	o := db.DefaultOptions(filepath.Join(tb.TempDir(), "defarm.db"))
 	o.Synchronous = "OFF"
 	o.Readers = 2
+	// A slow machine must not make them busy.
+	o.ReadWait, o.Writer.AdmissionTimeout, o.Writer.MaxWait = time.Minute, time.Minute, time.Minute
 	o.Cache.Enabled = cached
 	o.Cache.Bytes = 4 << 20
 	d, err := db.Open(context.Background(), o)
