@@ -179,18 +179,29 @@ func (r *runner) probe(ctx, answers context.Context, start time.Time) {
 		return
 	}
 	c = c.WithCredential(r.stage.credential)
-	w := r.worker(answers, 1<<32)
 	p := &pace{start: start, rate: r.config.ProbeReads}
-	for {
-		due, ok := p.next(ctx)
-		if !ok {
-			return
-		}
-		w.due = due
-		dfid := r.stage.dfids[w.rng.IntN(len(r.stage.dfids))]
-		w.send(probeOperation, c, http.MethodGet, "/api/items/"+dfid, nil)
+	var all sync.WaitGroup
+	for i := range probesInFlight {
+		all.Go(func() {
+			w := r.worker(answers, 1<<32+uint64(i))
+			for {
+				due, ok := p.next(ctx)
+				if !ok {
+					return
+				}
+				w.due = due
+				dfid := r.stage.dfids[w.rng.IntN(len(r.stage.dfids))]
+				w.send(probeOperation, c, http.MethodGet, "/api/items/"+dfid, nil)
+			}
+		})
 	}
+	all.Wait()
 }
+
+// probesInFlight is how many probe reads may wait for their answers. One after
+// the other, slow answers would hold up those that are due, and the probe would
+// measure its own queue.
+const probesInFlight = 32
 
 // live prints a line each second.
 func (r *runner) live(ctx context.Context, start time.Time) {
