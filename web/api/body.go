@@ -28,15 +28,18 @@ func readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer, limit i
 		return nil
 	}
 	conn := http.NewResponseController(w)
-	// A deadline left in place would cancel the request while the handler
-	// runs, because the server goes on reading to notice a hang-up.
-	if conn.SetReadDeadline(time.Now().Add(within)) == nil {
-		defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // worked a moment ago; a broken connection shows elsewhere
-	}
+	bounded := conn.SetReadDeadline(time.Now().Add(within)) == nil
 	if r.ContentLength > 0 {
 		buf.Grow(int(r.ContentLength) + bytes.MinRead) // limited above
 	}
 	n, err := buf.ReadFrom(io.LimitReader(r.Body, limit+1))
+	if bounded && err == nil && n <= limit {
+		// A deadline left in place would cancel the request while the handler
+		// runs, because the server goes on reading to notice a hang-up. A
+		// refused body keeps it: net/http reads on to its end before it sends
+		// the answer, and must not wait for a client that sends no more.
+		_ = conn.SetReadDeadline(time.Time{}) // worked a moment ago; a broken connection shows elsewhere
+	}
 	switch {
 	case n > limit:
 		return badRequest(http.StatusRequestEntityTooLarge, app.ReasonBodyTooLarge, textTooLarge)

@@ -16,7 +16,7 @@ import (
 const envPrefix = "DEFARM_"
 
 // otherVariables are read by commands, not by the configuration.
-const otherVariables = " DEFARM_API_KEY DEFARM_TOKEN DEFARM_URL DEFARM_PASSWORD "
+const otherVariables = " DEFARM_API_KEY DEFARM_TOKEN DEFARM_PASSWORD "
 
 // Where a setting came from.
 const (

@@ -151,7 +151,8 @@ func TestEnvironmentValues(t *testing.T) {
 		"DEFARM_AUTH_VERIFIED_LOGIN_TTL=0",
 		"JWT_SECRET=" + strings.Repeat("s", 32),
 		"DEFARM_PORT_3000_TCP=tcp://10.0.0.1:3000",
-		"DEFARM_TOKEN=abc",
+		"DEFARM_URL=http://127.0.0.1:3000", // no command reads it
+		"DEFARM_TOKEN=abc", "DEFARM_API_KEY=abc", "DEFARM_PASSWORD=abc",
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +166,10 @@ func TestEnvironmentValues(t *testing.T) {
 	if diff := cmp.Diff(want, got.Config); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
-	warnings := []string{"DEFARM_PORT_3000_TCP: this environment variable sets nothing"}
+	warnings := []string{
+		"DEFARM_PORT_3000_TCP: this environment variable sets nothing",
+		"DEFARM_URL: this environment variable sets nothing",
+	}
 	if diff := cmp.Diff(warnings, got.Warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}

@@ -17,12 +17,13 @@
 //
 // # The data directory
 //
-//	defarm.db   the database, with its -wal and -shm files
+//	defarm.db   the database, with its -wal, -shm and .lock files
 //	jwt.key     the key that signs tokens, unless auth.jwt_secret is set
 //	demo        marks a directory that --demo made
 //
-// It has mode 0700, its secrets 0600; Open refuses others. The demo marker is
-// irreversible on purpose: a directory with well-known passwords must not
-// become a production server by leaving a flag out, and a production server
-// must not be given well-known passwords by adding one. Both are refused.
+// It has mode 0700, its secrets 0600; Open refuses others, and closes an empty
+// directory to them. The demo marker is irreversible on purpose: a directory
+// with well-known passwords must not become a production server by leaving a
+// flag out, and a production server must not be given well-known passwords by
+// adding one. Both are refused.
 package server

@@ -123,7 +123,8 @@ func NewLogger(c LogConfig, w io.Writer) *slog.Logger {
 }
 
 // ephemeral turns the configuration into that of a throw-away server. What was
-// set on purpose stays, except the data directory.
+// set on purpose stays, except the data directory and an address that was not
+// given on the command line itself: many such servers run side by side.
 func ephemeral(l *Loaded, c *Config) (remove func() error, err error) {
 	if l.Origin["data_dir"] == fromFlag {
 		return nil, errors.New("--ephemeral makes a data directory of its own: leave --data-dir out")

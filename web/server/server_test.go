@@ -1,7 +1,6 @@
 package server
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -9,12 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/db"
 )
 
@@ -85,55 +82,6 @@ func TestOpenAndClose(t *testing.T) {
 	if conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://")); err == nil {
 		t.Error("the listener is still there")
 		conn.Close()
-	}
-}
-
-// A start that fails leaves neither listener nor lock behind: the next one
-// succeeds.
-func TestOpenFails(t *testing.T) {
-	t.Parallel()
-	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	open := filepath.Join(t.TempDir(), "open")
-	if err := os.MkdirAll(filepath.Join(open, "x"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(open, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	tests := map[string]struct {
-		edit func(*Config)
-		want string
-	}{
-		"port taken":              {func(c *Config) { c.Server.Listen = taken.Addr().String() }, "listen on " + taken.Addr().String()},
-		"bad setting":             {func(c *Config) { c.Auth.BcryptCost = 99 }, "auth.bcrypt_cost: must be between 4 and 20, is 99"},
-		"secret too short":        {func(c *Config) { c.Auth.JWTSecret = "short" }, "auth.jwt_secret: must be at least 32 bytes long, has 5"},
-		"data directory a file":   {func(c *Config) { c.DataDir = file }, "data directory"},
-		"data directory too open": {func(c *Config) { c.DataDir = open }, "can be entered by others (mode 0755): run `chmod 700 "},
-	}
-	for name, tc := range tests {
-		c := testConfig(t)
-		good := c
-		tc.edit(&c)
-		_, err := Open(t.Context(), c, Options{})
-		if err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: got %v, want %q", name, err, tc.want)
-		}
-		s, err := Open(t.Context(), good, Options{})
-		if err != nil {
-			t.Errorf("%s: the next start: %v", name, err)
-			continue
-		}
-		if err := s.Close(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
 	}
 }
 
@@ -236,57 +184,6 @@ func TestGeneratedSecret(t *testing.T) {
 	}
 }
 
-// A request in flight is answered before the server goes; one that does not
-// end is cut off when its time is over.
-func TestCloseAndRequests(t *testing.T) {
-	t.Parallel()
-	c := testConfig(t)
-	c.Server.ShutdownTimeout = 50 * time.Millisecond
-	s, err := Open(t.Context(), c, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The writer is held, so that a registration cannot be answered.
-	held, release := make(chan struct{}), make(chan struct{})
-	writer := make(chan error, 1)
-	go func() {
-		writer <- s.Store().Write(context.Background(), func(app.Tx) error {
-			close(held)
-			<-release
-			return nil
-		})
-	}()
-	<-held
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL(), "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	// Half a request: its body never comes.
-	if _, err := io.WriteString(conn, "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"); err != nil {
-		t.Fatal(err)
-	}
-	for s.requests.count() == 0 {
-		runtime.Gosched() // nothing tells when the server has read a header
-	}
-	closed := make(chan error, 1)
-	go func() { closed <- s.Close(context.Background()) }()
-	close(release)
-	if err := <-writer; err != nil {
-		t.Errorf("the held write: %v", err)
-	}
-	giveUp := time.NewTimer(patience)
-	defer giveUp.Stop()
-	select {
-	case err := <-closed:
-		if err != nil {
-			t.Errorf("close: %v", err)
-		}
-	case <-giveUp.C:
-		t.Fatal("Close waits for a client that does not send")
-	}
-}
-
 func TestBasePath(t *testing.T) {
 	t.Parallel()
 	c := testConfig(t)
@@ -303,57 +200,5 @@ func TestBasePath(t *testing.T) {
 	}
 	if _, body := fetch(t, s.URL()+"/docs"); !strings.Contains(body, "/farm/api/") {
 		t.Error("the documentation page does not know the base path")
-	}
-}
-
-// The commands on accounts, one after the other, as an operator runs them.
-func TestAccounts(t *testing.T) {
-	t.Parallel()
-	c := testConfig(t)
-	var out bytes.Buffer
-	a := Accounts{Config: c, Out: &out}
-	ctx := t.Context()
-	steps := []struct {
-		name string
-		run  func() error
-		want string // of the error, "" for none
-	}{
-		{"create", func() error {
-			return a.Create(ctx, NewAccount{Username: "root", Email: "root@example.org", Password: "Passw0rd!", Admin: true})
-		}, ""},
-		{"again", func() error {
-			return a.Create(ctx, NewAccount{Username: "ROOT", Email: "other@example.org", Password: "Passw0rd!"})
-		}, "Username already exists"},
-		{"weak", func() error {
-			return a.Create(ctx, NewAccount{Username: "weak", Email: "weak@example.org", Password: "weak"})
-		}, "Password must be at least 8 characters long"},
-		{"bad tier", func() error {
-			return a.Create(ctx, NewAccount{Username: "t", Email: "t@example.org", Password: "Passw0rd!", Tier: "Gold"})
-		}, "Tier must be"},
-		{"user", func() error {
-			return a.Create(ctx, NewAccount{Username: "maria", Email: "maria@example.org", Password: "Passw0rd!", Credits: 7})
-		}, ""},
-		{"promote", func() error { return a.Promote(ctx, "maria", true) }, ""},
-		{"demote", func() error { return a.Promote(ctx, "maria", false) }, ""},
-		{"suspend", func() error { return a.Suspend(ctx, "maria", true) }, ""},
-		{"unknown", func() error { return a.Suspend(ctx, "nobody", true) }, "there is no account \"nobody\""},
-		{"lift", func() error { return a.Suspend(ctx, "maria", false) }, ""},
-		{"password", func() error { return a.SetPassword(ctx, "maria", "N3w-Secret!") }, ""},
-		{"weak password", func() error { return a.SetPassword(ctx, "maria", "x") }, "Password must be"},
-		{"list", func() error { return a.List(ctx) }, ""},
-	}
-	for _, s := range steps {
-		err := s.run()
-		if (s.want == "") != (err == nil) || (err != nil && !strings.Contains(err.Error(), s.want)) {
-			t.Errorf("%s: got %v, want %q", s.name, err, s.want)
-		}
-	}
-	for _, want := range []string{"root", "maria", "maria@example.org"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("output lacks %q:\n%s", want, out.String())
-		}
-	}
-	if strings.Contains(out.String(), "Secret") || strings.Contains(out.String(), "$2") {
-		t.Errorf("output shows a secret:\n%s", out.String())
 	}
 }

@@ -3,6 +3,7 @@ package servertest
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -38,6 +39,8 @@ type Server struct {
 	client *http.Client
 	close  sync.Once
 
+	patience time.Duration
+
 	mu    sync.Mutex
 	users map[string]*Client
 }
@@ -50,6 +53,8 @@ type settings struct {
 	random io.Reader // nil: the system's
 	demo   bool
 	mailer app.Mailer
+
+	patience time.Duration
 }
 
 // Option changes how a server is started.
@@ -101,13 +106,13 @@ func Start(tb testing.TB, opts ...Option) *Server {
 	if err != nil {
 		tb.Fatalf("servertest: %v", err)
 	}
-	st := settings{config: baseConfig(filepath.Join(dir, "data"))}
+	st := settings{config: baseConfig(filepath.Join(dir, "data")), patience: closePatience}
 	for _, o := range opts {
 		o(&st)
 	}
-	s := &Server{tb: tb, clock: st.clock, dir: dir, users: map[string]*Client{}}
+	s := &Server{tb: tb, clock: st.clock, dir: dir, patience: st.patience, users: map[string]*Client{}}
 	if err := s.open(&st); err != nil {
-		tb.Fatalf("servertest: %v", err)
+		tb.Fatalf("servertest: %v", errors.Join(err, os.RemoveAll(dir)))
 	}
 	tb.Cleanup(s.Close)
 	return s
@@ -180,7 +185,7 @@ func (s *Server) Close() {
 	s.close.Do(func() {
 		s.tb.Helper()
 		s.client.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+		ctx, cancel := context.WithTimeout(context.Background(), s.patience)
 		defer cancel()
 		if err := s.srv.Close(ctx); err != nil {
 			s.tb.Errorf("servertest: close the server: %v", err)
