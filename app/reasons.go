@@ -31,7 +31,7 @@ const (
 	ReasonAPIKeyForeign      Reason = "api_key_foreign"          // somebody else's key
 	ReasonAPIKeyGrant        Reason = "api_key_grant"            // a right on a key that the caller may not give
 	ReasonResetRequest       Reason = "reset_request"            // neither a name nor a mail address given
-	ReasonResetThrottled     Reason = "reset_throttled"          // too many resets asked for
+	ReasonResetThrottled     Reason = "reset_throttled"          // too many resets asked for, or tokens guessed
 	ReasonResetToken         Reason = "reset_token"              // reset token missing, malformed, unknown, expired or used
 
 	// Tiers and credits.

@@ -31,6 +31,10 @@ type KeyGrant struct {
 	Actor       app.Actor
 	Permissions app.APIKeyPermissions
 	Quota       ratelimit.Verdict
+
+	// What the use was counted with, so that Admit can take it back.
+	policy ratelimit.Policy
+	at     time.Time
 }
 
 // mayAct refuses accounts that are not active, with the contract's texts:
@@ -125,11 +129,14 @@ func (s *Service) ByKey(ctx context.Context, raw string, use KeyUse) (KeyGrant, 
 	if err := mayAct(owner); err != nil {
 		return KeyGrant{}, err
 	}
-	grant := KeyGrant{KeyID: k.ID, Actor: actorOf(owner), Permissions: k.Permissions}
+	grant := KeyGrant{
+		KeyID: k.ID, Actor: actorOf(owner), Permissions: k.Permissions,
+		policy: s.keyPolicy(k, owner), at: now,
+	}
 	grant.Actor.KeyID = k.ID.String()
 	grant.Actor.IsAdmin = owner.IsAdmin && k.Permissions.Admin
 
-	grant.Quota = s.keys.Take(k.ID, s.keyPolicy(k, owner), now)
+	grant.Quota = s.keys.Take(k.ID, grant.policy, now)
 	if !grant.Quota.Allowed {
 		return grant, overQuota(grant.Quota, now)
 	}

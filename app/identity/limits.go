@@ -26,11 +26,11 @@ const (
 	maxLimitedKeys     = 1 << 16
 )
 
-// tighten gives the stricter of a policy and a tier's limits. A tier has no
-// burst.
+// tighten gives the stricter of a policy and a tier's limits. A tier that limits
+// the minute has no burst: what one lets through is over that limit.
 func tighten(p ratelimit.Policy, t app.Tier) ratelimit.Policy {
-	if minute := stricter(p.PerMinute, t.RequestsPerMinute()); minute != p.PerMinute {
-		p.PerMinute, p.Burst = minute, 0
+	if most := t.RequestsPerMinute(); most != nil {
+		p.PerMinute, p.Burst = stricter(p.PerMinute, most), 0
 	}
 	p.PerHour = stricter(p.PerHour, t.Limits().MaxAPIRequestsPerHour)
 	return p
@@ -47,23 +47,33 @@ func stricter(n int64, tier *int64) int64 {
 // Admission lets one request in. Leave must be called once, when the request is
 // answered.
 type Admission struct {
-	// Quota is the state of the account's limits; its Limit is 0 when there are
-	// none.
+	// Quota is the state of the limit that refused the request, else of the
+	// account's limits; its Limit is 0 when there are none.
 	Quota ratelimit.Verdict
 	Leave func()
 }
 
 func stay() {}
 
-// Admit counts a request against the limits of the caller's account. byToken
-// says that it came with the account's token. A request that is refused counts
-// for nothing.
+// Admit counts a request against the limits of the caller's account. key is
+// what ByKey granted it, nil without a key; byToken says that it came with the
+// account's token. A request that is refused counts for nothing: the key gets
+// its use back.
 //
-// Errors: ReasonRateLimited (429; the admission then carries the quota),
-// ReasonConcurrency (429) when the tier allows no more requests at the same
-// time.
-func (s *Service) Admit(who app.Actor, byToken bool) (Admission, error) {
+// Errors: ReasonRateLimited (429), ReasonConcurrency (429) when the tier allows
+// no more requests at the same time. The admission then carries the quota.
+func (s *Service) Admit(who app.Actor, key *KeyGrant, byToken bool) (Admission, error) {
+	a, err := s.admit(who, byToken)
+	if err != nil && key != nil {
+		s.keys.Return(key.KeyID, key.policy, key.Quota, key.at)
+		s.usage.takeBack(key.KeyID)
+	}
+	return a, err
+}
+
+func (s *Service) admit(who app.Actor, byToken bool) (Admission, error) {
 	a := Admission{Leave: stay}
+	now := s.env.Now()
 	var p ratelimit.Policy
 	if byToken {
 		p = s.limits.User
@@ -73,15 +83,13 @@ func (s *Service) Admit(who app.Actor, byToken bool) (Admission, error) {
 		if most := who.Tier.ConcurrentOperations(); most != nil {
 			leave, ok := s.flights.Enter(who.UserID, *most)
 			if !ok {
-				e := app.NewError(app.CodeRateLimited, app.ReasonConcurrency,
+				a.Quota = crowded(*most, now)
+				return a, refusal(a.Quota, now, app.ReasonConcurrency,
 					"The %s tier allows %d requests at the same time", who.Tier, *most)
-				e.RetryAfter = 1
-				return a, e
 			}
 			a.Leave = leave
 		}
 	}
-	now := s.env.Now()
 	a.Quota = s.accounts.Take(who.UserID, p, now)
 	if !a.Quota.Allowed {
 		a.Leave()
@@ -89,6 +97,12 @@ func (s *Service) Admit(who app.Actor, byToken bool) (Admission, error) {
 		return a, overQuota(a.Quota, now)
 	}
 	return a, nil
+}
+
+// crowded is the state of a limit on what goes on at the same time. When a place
+// gets free is not known; a second is a fair guess.
+func crowded(limit int64, now time.Time) ratelimit.Verdict {
+	return ratelimit.Verdict{Result: ratelimit.Result{Limit: limit, ResetAt: now.Add(time.Second).UTC(), RetryAfter: 1}}
 }
 
 // keyPolicy is what one key may use.
@@ -101,10 +115,15 @@ func (s *Service) keyPolicy(k *app.APIKey, owner *app.User) ratelimit.Policy {
 	return p
 }
 
-// overQuota is the 429 of contract 01 §2.1. The body's retry_after is rounded
-// down, as there; the header's is rounded up, so that it is never too early.
+// overQuota refuses a request over a limit of a window.
 func overQuota(q ratelimit.Verdict, now time.Time) error {
-	e := app.NewError(app.CodeRateLimited, app.ReasonRateLimited, "Rate limit of %d requests per %s exceeded", q.Limit, q.Window)
+	return refusal(q, now, app.ReasonRateLimited, "Rate limit of %d requests per %s exceeded", q.Limit, q.Window)
+}
+
+// refusal is the 429 of contract 01 §2.1. The body's retry_after is rounded
+// down, as there; the header's is rounded up, so that it is never too early.
+func refusal(q ratelimit.Verdict, now time.Time, reason app.Reason, format string, args ...any) error {
+	e := app.NewError(app.CodeRateLimited, reason, format, args...)
 	e.RetryAfter = ceilSeconds(q.ResetAt.Sub(now))
 	return e.With("limit", q.Limit).
 		With("remaining", q.Remaining).

@@ -53,6 +53,7 @@ type Forgotten struct {
 // account exists. It also removes tokens that are long over.
 type resets struct {
 	queue   chan resetRequest
+	cancel  context.CancelFunc // gives up what the goroutine is doing
 	stop    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
@@ -61,20 +62,23 @@ type resets struct {
 type resetRequest struct {
 	Forgotten
 	from Client
+	// at is when it was asked for: the token's life begins there, and the hour
+	// in which it counts, so that whoever waits as told is not counted out.
+	at time.Time
 }
 
 func (s *Service) startResets() *resets {
+	ctx, cancel := context.WithCancel(context.Background())
 	r := &resets{
-		queue: make(chan resetRequest, resetQueue),
-		stop:  make(chan struct{}), stopped: make(chan struct{}),
+		queue: make(chan resetRequest, resetQueue), cancel: cancel,
+		stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	go s.serveResets(r)
+	go s.serveResets(ctx, r)
 	return r
 }
 
-func (s *Service) serveResets(r *resets) {
+func (s *Service) serveResets(ctx context.Context, r *resets) {
 	defer close(r.stopped)
-	ctx := context.Background()
 	tick := time.NewTicker(time.Hour)
 	defer tick.Stop()
 	s.pruneResets(ctx)
@@ -97,10 +101,17 @@ func (s *Service) serveResets(r *resets) {
 	}
 }
 
-// close looks into what still waits and ends the goroutine.
-func (r *resets) close() {
+// close looks into what still waits, for at most as long as ctx lasts, and ends
+// the goroutine.
+func (r *resets) close(ctx context.Context) {
 	r.once.Do(func() { close(r.stop) })
-	<-r.stopped
+	defer r.cancel()
+	select {
+	case <-r.stopped:
+	case <-ctx.Done():
+		r.cancel()
+		<-r.stopped
+	}
 }
 
 // ForgotPassword takes a request to reset a password. Its answer and the time it
@@ -113,12 +124,10 @@ func (r *resets) close() {
 func (s *Service) ForgotPassword(in Forgotten, from Client) error {
 	in.Email, in.Username = strings.TrimSpace(in.Email), strings.TrimSpace(in.Username)
 	key := "mail " + in.Email
-	switch {
-	case in.Email != "":
-		in.Username = ""
-	case in.Username != "":
+	if in.Email == "" {
 		key = "name " + in.Username
-	default:
+	}
+	if in == (Forgotten{}) {
 		return app.Invalid(app.ReasonResetRequest, "Provide email or username to reset your password")
 	}
 	now := s.env.Now()
@@ -129,7 +138,7 @@ func (s *Service) ForgotPassword(in Forgotten, from Client) error {
 		return tooManyResets(r.ResetAt.Sub(now))
 	}
 	select {
-	case s.resets.queue <- resetRequest{in, from}:
+	case s.resets.queue <- resetRequest{in, from, now}:
 		return nil
 	default:
 		return app.Busy(app.ReasonMailBusy)
@@ -152,7 +161,7 @@ func (s *Service) sendReset(ctx context.Context, in resetRequest) {
 		}
 		return
 	}
-	token, err := s.newReset(ctx, u, in.from)
+	token, err := s.newReset(ctx, u, in)
 	if err == nil && token != "" {
 		var m app.Mail
 		if m, err = resetMail(u, s.frontend, token); err == nil && s.mailer != nil {
@@ -181,21 +190,21 @@ func (s *Service) forgotten(ctx context.Context, in Forgotten) (u *app.User, err
 
 // newReset stores a token for the account and returns it in hexadecimal digits;
 // "" when the account was given as many as it may have, by whatever names.
-func (s *Service) newReset(ctx context.Context, u *app.User, from Client) (string, error) {
+func (s *Service) newReset(ctx context.Context, u *app.User, in resetRequest) (string, error) {
 	raw := make([]byte, resetBytes)
 	if _, err := io.ReadFull(s.env.Random, raw); err != nil {
 		return "", fmt.Errorf("read random token: %w", err)
 	}
-	now := s.env.Now()
 	reset := &app.PasswordReset{
-		ID: s.env.NewID(), UserID: u.ID, Hash: hashReset(raw), CreatedAt: now, ExpiresAt: now.Add(resetValid), Agent: cutAgent(from.Agent),
+		ID: s.env.NewID(), UserID: u.ID, Hash: hashReset(raw),
+		CreatedAt: in.at, ExpiresAt: in.at.Add(resetValid), Agent: cutAgent(in.from.Agent),
 	}
-	if from.Address.IsValid() {
-		reset.Address = from.Address.String()
+	if in.from.Address.IsValid() {
+		reset.Address = in.from.Address.String()
 	}
 	given := true
 	err := s.store.Write(ctx, func(tx app.Tx) error {
-		n, err := tx.PasswordResets().CountSince(u.ID, now.Add(-time.Hour))
+		n, err := tx.PasswordResets().CountSince(u.ID, in.at.Add(-time.Hour))
 		if err != nil {
 			return err
 		}
@@ -205,7 +214,7 @@ func (s *Service) newReset(ctx context.Context, u *app.User, from Client) (strin
 		if err := tx.PasswordResets().Insert(reset); err != nil {
 			return err
 		}
-		return tx.Activities().InsertUser(s.activity(u, from, now, activityForgot))
+		return tx.Activities().InsertUser(s.activity(u, in.from, in.at, activityForgot))
 	})
 	if err != nil || !given {
 		return "", err
@@ -230,8 +239,8 @@ var (
 // void. API keys are not affected. The password is taken as it is typed.
 //
 // Errors: ReasonResetToken (400) for a token that is missing, malformed,
-// unknown, expired or used; ReasonWeakPassword (400); ReasonLoginThrottled (429)
-// after too many wrong tokens from an address; CodeBusy.
+// unknown, expired or used; ReasonWeakPassword (400); ReasonResetThrottled (429)
+// after too many wrong tokens or passwords from an address; CodeBusy.
 func (s *Service) ResetPassword(ctx context.Context, token, pw string, from Client) error {
 	token = strings.TrimSpace(token)
 	if token == "" {
@@ -246,7 +255,7 @@ func (s *Service) ResetPassword(ctx context.Context, token, pw string, from Clie
 	}
 	now := s.env.Now()
 	if wait := s.throttle.waitAt(from.Address, now); wait > 0 {
-		return tooMany(wait)
+		return tooManyResets(wait)
 	}
 	hash := hashReset(raw)
 	// Looked at before the password is hashed, and again when it is stored.

@@ -134,15 +134,18 @@ func New(store app.Store, env app.Env, pool *password.Pool, cfg Config) (*Servic
 	return s, nil
 }
 
-// Close looks into the resets that were asked for, ends the usage writer and
-// writes what it still held, for at most five
-// seconds. The store must still be open.
+// Close looks into the resets that were asked for, then ends the usage writer
+// and writes what it still held, each for at most five seconds. The store must
+// still be open.
 func (s *Service) Close() error {
+	asked, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	s.resets.close(asked)
+	cancel()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	s.resets.close()
 	return s.usage.close(ctx)
 }
 
-// closeTimeout bounds the last write of key usage.
+// closeTimeout bounds what is done at the end: the last resets, and the last
+// write of key usage.
 const closeTimeout = 5 * time.Second

@@ -124,10 +124,26 @@ func (u *usage) add(id uuid.UUID, at time.Time) {
 	u.merge(app.APIKeyUse{KeyID: id, Count: 1, LastAt: at})
 }
 
+// takeBack undoes one add: the request was refused after all. Where the use has
+// been written meanwhile, the next write takes it off again.
+func (u *usage) takeBack(id uuid.UUID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	use, ok := u.pending[id]
+	switch {
+	case ok && use.Count == 1:
+		delete(u.pending, id)
+	case ok || len(u.pending) < maxPendingKeys: // else add has lost it already
+		use.KeyID = id
+		use.Count--
+		u.pending[id] = use
+	}
+}
+
 func (u *usage) merge(use app.APIKeyUse) {
 	have, ok := u.pending[use.KeyID]
 	if !ok && len(u.pending) >= maxPendingKeys {
-		u.metrics.usageLost.Add(float64(use.Count))
+		u.metrics.usageLost.Add(float64(max(0, use.Count)))
 		return
 	}
 	use.Count += have.Count

@@ -1,7 +1,13 @@
 package ratelimit
 
-// history is one key's uses, in order of time. It has at most
-// bucketsPerWindow+2 buckets: each begins a span or more after the one before.
+import "slices"
+
+// exactUses is how many uses of a key are kept one by one in each window.
+const exactUses = 32
+
+// history is one key's uses, in order of time. The buckets beyond exactUses each
+// begin a span or more after the one before, so with n spans to the window it
+// has at most exactUses+n+2 of them.
 type history struct {
 	total   int64
 	buckets []bucket
@@ -27,13 +33,32 @@ func (h *history) expire(from int64) {
 // add counts one use at t. A clock that went back adds to the newest bucket.
 func (h *history) add(t, span int64) {
 	h.total++
-	if n := len(h.buckets); n > 0 && t < h.buckets[n-1].first+span {
+	n := len(h.buckets)
+	if n < exactUses {
+		span = 1 // of the same instant
+	}
+	if n > 0 && t < h.buckets[n-1].first+span {
 		b := &h.buckets[n-1]
 		b.n++
 		b.last = max(b.last, t)
 		return
 	}
 	h.buckets = append(h.buckets, bucket{first: t, last: t, n: 1})
+}
+
+// remove takes back a use that was added at t.
+func (h *history) remove(t int64) {
+	for i := len(h.buckets) - 1; i >= 0; i-- {
+		b := &h.buckets[i]
+		if i > 0 && b.first > t {
+			continue
+		}
+		h.total--
+		if b.n--; b.n == 0 {
+			h.buckets = slices.Delete(h.buckets, i, i+1)
+		}
+		return
+	}
 }
 
 // newest is the instant of the last use, or 0.

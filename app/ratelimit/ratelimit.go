@@ -1,33 +1,30 @@
-// Package ratelimit counts uses in a sliding window and refuses those over a
+// Package ratelimit counts uses in sliding windows and refuses those over a
 // limit. Check and count are one step, so parallel requests cannot overshoot.
+// Limiter has one window, Windows a minute, an hour and a day with a burst,
+// InFlight bounds what goes on at the same time.
 //
 // # Bounded memory
 //
-// A key's uses are not kept one by one: uses close together (a sixtieth of the
-// window) share a bucket that remembers how many they were and when the last
+// A key's uses are not kept one by one, but for a few (exactUses). Of more, those
+// close together (a sixtieth of the window of a Limiter, a thirtieth of each of
+// Windows) share a bucket that remembers how many they were and when the last
 // one was. A bucket leaves the window as a whole, with its last use, so the
-// limit is never exceeded in any window, and a use counts at most a sixtieth
-// of the window longer than it has to. A key that is used rarely has few
-// buckets; one that was idle for a whole window is forgotten.
+// limit is never exceeded in any window, and a use counts at most a bucket
+// longer than it has to. A key that is used rarely has few buckets; one that was
+// idle for a whole window is forgotten. The number of keys is bounded too; a key
+// that is displaced by a new one begins again at nothing.
+//
+// Nothing is stored: a restart begins at nothing.
 //
 // # No global lock
 //
 // Keys are spread over shards with a lock each, held for a few instructions.
 package ratelimit
 
-import (
-	"hash/maphash"
-	"sync"
-	"time"
-)
+import "time"
 
-const (
-	shardCount = 64 // a power of two
-	// bucketsPerWindow is the resolution.
-	bucketsPerWindow = 60
-	// evictionSample is how many keys are looked at to make room for one.
-	evictionSample = 8
-)
+// bucketsPerWindow is the resolution of a Limiter.
+const bucketsPerWindow = 60
 
 // DefaultMaxKeys bounds the keys that are remembered when Options do not.
 const DefaultMaxKeys = 1 << 18
@@ -56,18 +53,9 @@ type Result struct {
 
 // Limiter limits uses per key. Its methods may be called concurrently.
 type Limiter[K comparable] struct {
+	*table[K, *history]
 	window int64 // nanoseconds
 	span   int64 // of one bucket
-	perMax int   // keys per shard
-	seed   maphash.Seed
-	shards [shardCount]shard[K]
-}
-
-type shard[K comparable] struct {
-	mu      sync.Mutex
-	keys    map[K]*history
-	sweepAt int64
-	_       [64]byte // keeps locks of neighbours off one cache line
 }
 
 // New makes a Limiter.
@@ -78,16 +66,11 @@ func New[K comparable](o Options) *Limiter[K] {
 	if o.MaxKeys <= 0 {
 		o.MaxKeys = DefaultMaxKeys
 	}
-	l := &Limiter[K]{
+	return &Limiter[K]{
+		table:  newTable[K, *history](o.MaxKeys, int64(o.Window)),
 		window: int64(o.Window),
 		span:   max(1, int64(o.Window)/bucketsPerWindow),
-		perMax: max(1, o.MaxKeys/shardCount),
-		seed:   maphash.MakeSeed(),
 	}
-	for i := range l.shards {
-		l.shards[i].keys = make(map[K]*history)
-	}
-	return l
 }
 
 // Take counts one use of key at now if fewer than limit lie in the window that
@@ -120,61 +103,17 @@ func (l *Limiter[K]) Take(key K, limit int64, now time.Time) Result {
 		Allowed:   true,
 		Limit:     limit,
 		Remaining: limit - h.total,
-		ResetAt:   time.Unix(0, h.buckets[0].last+l.window).UTC(),
+		ResetAt:   instant(h.buckets[0].last + l.window),
 	}
-}
-
-// Keys is how many keys are remembered.
-func (l *Limiter[K]) Keys() int {
-	n := 0
-	for i := range l.shards {
-		s := &l.shards[i]
-		s.mu.Lock()
-		n += len(s.keys)
-		s.mu.Unlock()
-	}
-	return n
 }
 
 func (l *Limiter[K]) denied(limit, oldest, now int64) Result {
 	reset := oldest + l.window
 	return Result{
 		Limit:      limit,
-		ResetAt:    time.Unix(0, reset).UTC(),
+		ResetAt:    instant(reset),
 		RetryAfter: max(0, (reset-now)/int64(time.Second)),
 	}
 }
 
-func (l *Limiter[K]) shard(key K) *shard[K] {
-	return &l.shards[maphash.Comparable(l.seed, key)%shardCount]
-}
-
-// makeRoom forgets idle keys, at most four times per window, and displaces one
-// key of a full shard.
-func (l *Limiter[K]) makeRoom(s *shard[K], now int64) {
-	if now >= s.sweepAt {
-		s.sweepAt = now + l.window/4
-		for k, h := range s.keys {
-			if h.newest() < now-l.window {
-				delete(s.keys, k)
-			}
-		}
-	}
-	if len(s.keys) < l.perMax {
-		return
-	}
-	var (
-		victim K
-		oldest int64
-		seen   int
-	)
-	for k, h := range s.keys { // Go starts a map's iteration at random
-		if seen == 0 || h.newest() < oldest {
-			victim, oldest = k, h.newest()
-		}
-		if seen++; seen == evictionSample {
-			break
-		}
-	}
-	delete(s.keys, victim)
-}
+func instant(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }

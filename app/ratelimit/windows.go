@@ -1,18 +1,17 @@
 package ratelimit
 
-import (
-	"hash/maphash"
-	"sync"
-	"time"
-)
+import "time"
 
-// Policy is what one key may use. 0 is no limit.
+// Policy is what one key may use. 0 is no limit. It may differ from call to
+// call; what was used is kept, in the windows that had a limit.
 type Policy struct {
 	PerMinute int64
 	PerHour   int64
 	PerDay    int64
 	// Burst is how many uses over PerMinute are let through in one go; they
 	// come back at the rate of PerMinute. It means nothing without PerMinute.
+	// A burst that is used up is full again when its size changes; another one
+	// keeps what is left, up to the new size.
 	Burst int64
 }
 
@@ -35,12 +34,13 @@ const (
 type Verdict struct {
 	Result
 	Window Window
+	// Burst says that the use was let through over the minute's limit.
+	Burst bool
 }
 
 const windowCount = 3
 
-// windowLengths is how long the windows are; resolution is how many buckets
-// share one, which bounds the memory of a key.
+// windowLengths is how long the windows are.
 var windowLengths = [windowCount]struct {
 	name   Window
 	length int64
@@ -50,6 +50,8 @@ var windowLengths = [windowCount]struct {
 	{Day, int64(24 * time.Hour)},
 }
 
+// resolution is how many buckets share a window, which bounds the memory of a
+// key: 1.5 KB for each window that is limited, when it is used all the time.
 const resolution = 30
 
 // Windows limits uses per key in several windows at once (contract 01 §5.6). It
@@ -57,37 +59,29 @@ const resolution = 30
 // memory is bounded, and there is no global lock.
 //
 // The windows are asked in their order and the first that is full decides. When
-// it is the minute's, a burst may let the use through all the same, and then the
-// longer windows are not asked; it is counted in all of them.
+// it is the minute's, a burst may let the use through all the same. The hour and
+// the day are not asked then, as the contract has it: they can be exceeded by
+// what a burst lets through. It is counted in all of them.
 type Windows[K comparable] struct {
-	perMax int
-	seed   maphash.Seed
-	shards [shardCount]windowShard[K]
-}
-
-type windowShard[K comparable] struct {
-	mu      sync.Mutex
-	keys    map[K]*windowUse
-	sweepAt int64
-	_       [64]byte // keeps locks of neighbours off one cache line
+	*table[K, *windowUse]
 }
 
 // windowUse is what one key has used.
 type windowUse struct {
 	windows [windowCount]history
 	last    int64
-	// tokens of the burst and when they were counted; full at first.
+	// What is left of the burst, its size, and when both were looked at.
 	tokens float64
+	burst  int64
 	filled int64
 }
 
-// NewWindows makes a Windows that remembers at most maxKeys keys.
+func (u *windowUse) newest() int64 { return u.last }
+
+// NewWindows makes a Windows that remembers at most maxKeys keys, each for a
+// day after its last use.
 func NewWindows[K comparable](maxKeys int) *Windows[K] {
-	w := &Windows[K]{perMax: max(1, maxKeys/shardCount), seed: maphash.MakeSeed()}
-	for i := range w.shards {
-		w.shards[i].keys = make(map[K]*windowUse)
-	}
-	return w
+	return &Windows[K]{newTable[K, *windowUse](maxKeys, windowLengths[windowCount-1].length)}
 }
 
 // Take counts one use of key at now if every window of the policy has room;
@@ -97,20 +91,47 @@ func (w *Windows[K]) Take(key K, p Policy, now time.Time) Verdict {
 		return Verdict{Result: Result{Allowed: true}}
 	}
 	t := now.UnixNano()
-	s := &w.shards[maphash.Comparable(w.seed, key)%shardCount]
+	s := w.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.keys[key]
 	if u == nil {
-		u = &windowUse{tokens: float64(p.Burst), filled: t}
+		u = &windowUse{filled: t}
 		w.makeRoom(s, t)
 		s.keys[key] = u
 	}
 	return u.take(p, t)
 }
 
+// Return takes back the use that Take allowed with v: the same key, policy and
+// instant. It is for requests that something else refused afterwards.
+func (w *Windows[K]) Return(key K, p Policy, v Verdict, now time.Time) {
+	s := w.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	u := s.keys[key]
+	if u == nil || !v.Allowed {
+		return
+	}
+	for i, limit := range p.limits() {
+		if limit > 0 {
+			u.windows[i].remove(now.UnixNano())
+		}
+	}
+	if v.Burst {
+		u.tokens = min(float64(u.burst), u.tokens+1)
+	}
+}
+
+func (p Policy) limits() [windowCount]int64 {
+	return [windowCount]int64{p.PerMinute, p.PerHour, p.PerDay}
+}
+
 func (u *windowUse) take(p Policy, t int64) Verdict {
-	limits := [windowCount]int64{p.PerMinute, p.PerHour, p.PerDay}
+	limits := p.limits()
+	if p.Burst != u.burst {
+		u.resize(p, t)
+	}
 	for i := range windowLengths {
 		if limits[i] <= 0 {
 			continue
@@ -120,9 +141,9 @@ func (u *windowUse) take(p Policy, t int64) Verdict {
 		if h.total < limits[i] {
 			continue
 		}
-		if i == 0 && u.burst(p, t) {
+		if i == 0 && u.spend(p, t) {
 			u.count(limits, t)
-			return Verdict{Window: Minute, Result: Result{
+			return Verdict{Window: Minute, Burst: true, Result: Result{
 				Allowed: true, Limit: limits[i], ResetAt: instant(h.buckets[0].last + windowLengths[i].length),
 			}}
 		}
@@ -135,14 +156,30 @@ func (u *windowUse) take(p Policy, t int64) Verdict {
 	return u.tightest(limits)
 }
 
-// burst spends a token, if there is one.
-func (u *windowUse) burst(p Policy, t int64) bool {
+// resize gives the burst another size.
+func (u *windowUse) resize(p Policy, t int64) {
+	u.refill(p, t)
+	size := float64(p.Burst)
+	if u.tokens == 0 {
+		u.tokens = size
+	}
+	u.tokens = min(u.tokens, size)
+	u.burst = p.Burst
+}
+
+// refill adds what came back since it was last looked at.
+func (u *windowUse) refill(p Policy, t int64) {
+	elapsed := max(0, t-u.filled)
+	u.filled = max(u.filled, t)
+	u.tokens = min(float64(u.burst), u.tokens+float64(elapsed)*float64(p.PerMinute)/float64(time.Minute))
+}
+
+// spend takes a token of the burst, if there is one.
+func (u *windowUse) spend(p Policy, t int64) bool {
 	if p.Burst <= 0 {
 		return false
 	}
-	elapsed := max(0, t-u.filled)
-	u.filled = max(u.filled, t)
-	u.tokens = min(float64(p.Burst), u.tokens+float64(elapsed)/float64(time.Minute)*float64(p.PerMinute))
+	u.refill(p, t)
 	if u.tokens < 1 {
 		return false
 	}
@@ -177,49 +214,4 @@ func (u *windowUse) tightest(limits [windowCount]int64) Verdict {
 		}}
 	}
 	return v
-}
-
-func instant(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }
-
-// Keys is how many keys are remembered.
-func (w *Windows[K]) Keys() int {
-	n := 0
-	for i := range w.shards {
-		s := &w.shards[i]
-		s.mu.Lock()
-		n += len(s.keys)
-		s.mu.Unlock()
-	}
-	return n
-}
-
-// makeRoom forgets keys that were not used for a day, at most every six hours,
-// and displaces one key of a full shard.
-func (w *Windows[K]) makeRoom(s *windowShard[K], now int64) {
-	day := windowLengths[windowCount-1].length
-	if now >= s.sweepAt {
-		s.sweepAt = now + day/4
-		for k, u := range s.keys {
-			if u.last < now-day {
-				delete(s.keys, k)
-			}
-		}
-	}
-	if len(s.keys) < w.perMax {
-		return
-	}
-	var (
-		victim K
-		oldest int64
-		seen   int
-	)
-	for k, u := range s.keys { // Go starts a map's iteration at random
-		if seen == 0 || u.last < oldest {
-			victim, oldest = k, u.last
-		}
-		if seen++; seen == evictionSample {
-			break
-		}
-	}
-	delete(s.keys, victim)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/identity"
 	"github.com/defarm-repo/defarm/app/ratelimit"
@@ -24,8 +26,9 @@ const maxCredential = 8 << 10
 type authenticator interface {
 	ByToken(ctx context.Context, raw string) (app.Actor, error)
 	ByKey(ctx context.Context, raw string, use identity.KeyUse) (identity.KeyGrant, error)
-	// Admit counts a request against the limits of the caller's account.
-	Admit(who app.Actor, byToken bool) (identity.Admission, error)
+	// Admit counts a request against the limits of the caller's account; key is
+	// what ByKey granted it, nil without a key.
+	Admit(who app.Actor, key *identity.KeyGrant, byToken bool) (identity.Admission, error)
 	// ChargeRequest takes what a request costs the caller, if anything.
 	ChargeRequest(ctx context.Context, who app.Actor) error
 	// KeyAnswered is told how each request was answered that a key had let in.
@@ -73,9 +76,8 @@ func shown(h http.Header) credentials {
 // proven is what the credentials of a request were worth.
 type proven struct {
 	actor  app.Actor
-	byKey  bool // an API key was shown and its rules apply
-	byUser bool // a token was shown
-	flags  app.APIKeyPermissions
+	key    *identity.KeyGrant // of an API key that was shown, whose rules apply
+	byUser bool               // a token was shown
 }
 
 // prove checks every credential that is shown, the key first (contract 01
@@ -95,7 +97,7 @@ func (g *gate) prove(w http.ResponseWriter, r *http.Request, rec *request, c cre
 		if err != nil {
 			return p, failureOf(rec, busy, err)
 		}
-		p.actor, p.flags, p.byKey = grant.Actor, grant.Permissions, true
+		p.actor, p.key = grant.Actor, &grant
 		rec.key = grant.KeyID
 	}
 	if c.token != "" {
@@ -170,11 +172,12 @@ func (g *gate) enter(w http.ResponseWriter, r *http.Request, rec *request, rt *r
 }
 
 // throttle counts the request against the limits of the caller's account until it
-// is answered.
+// is answered. Where they refuse it, the key that it came with is not charged.
 func (g *gate) throttle(w http.ResponseWriter, rec *request, p proven, busy string) *failure {
-	a, err := g.auth.Admit(p.actor, p.byUser)
+	a, err := g.auth.Admit(p.actor, p.key, p.byUser)
 	quotaHeaders(w.Header(), a.Quota)
 	if err != nil {
+		rec.key = uuid.Nil
 		return failureOf(rec, busy, err)
 	}
 	rec.leave = a.Leave
@@ -183,15 +186,15 @@ func (g *gate) throttle(w http.ResponseWriter, rec *request, p proven, busy stri
 
 // permit checks the key's flags and the administrator's right.
 func (g *gate) permit(rt *route, method string, p proven) *failure {
-	if p.byKey {
-		if flag, ok := flagFor(method, p.flags); !ok {
+	if p.key != nil {
+		if flag, ok := flagFor(method, p.key.Permissions); !ok {
 			return missingPermission(flag)
 		}
 	}
 	if rt.scope != scopeAdmin {
 		return nil
 	}
-	if p.byKey && !p.flags.Admin {
+	if p.key != nil && !p.key.Permissions.Admin {
 		return missingPermission("admin")
 	}
 	if !p.actor.IsAdmin {
@@ -219,7 +222,8 @@ func client(ctx context.Context) identity.Client {
 }
 
 // notFound answers an unknown path: 404 without a body. A bad credential is
-// told first, and a good key is charged, as in the original (contract 01 §1.4).
+// told first, and a good one is charged, as a key is in the original (contract
+// 01 §1.4).
 func (g *gate) notFound(w http.ResponseWriter, r *http.Request) {
 	resp, rec := responseOf(w, r), requestOf(r.Context())
 	f := g.badCredential(resp, r, rec)
@@ -254,5 +258,8 @@ func (g *gate) badCredential(w http.ResponseWriter, r *http.Request, rec *reques
 	}
 	p, f := g.prove(w, r, rec, c, "")
 	rec.actor = p.actor
-	return f
+	if f != nil {
+		return f
+	}
+	return g.throttle(w, rec, p, "")
 }

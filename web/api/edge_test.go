@@ -39,6 +39,8 @@ type fakeAuth struct {
 	mu     sync.Mutex
 	keys   []identity.KeyUse
 	tokens int
+	// Requests that were let in, and how many of them have not left.
+	admitted, inside int
 }
 
 func (a *fakeAuth) ByToken(_ context.Context, raw string) (app.Actor, error) {
@@ -92,8 +94,16 @@ func (a *fakeAuth) ByKey(_ context.Context, raw string, use identity.KeyUse) (id
 	}
 }
 
-func (a *fakeAuth) Admit(app.Actor, bool) (identity.Admission, error) {
-	return identity.Admission{Leave: func() {}}, nil
+func (a *fakeAuth) Admit(app.Actor, *identity.KeyGrant, bool) (identity.Admission, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.admitted++
+	a.inside++
+	return identity.Admission{Leave: func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.inside--
+	}}, nil
 }
 
 func (a *fakeAuth) ChargeRequest(context.Context, app.Actor) error { return nil }

@@ -3,9 +3,18 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
+	"mime"
+	"mime/multipart"
 	"net/http"
+	"net/mail"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -167,16 +176,16 @@ func TestResetOfSuspended(t *testing.T) {
 	srv.Anonymous().Post(t, "/api/auth/login", `{"username":"maria","password":"N3w-Secret!"}`).WantStatus(http.StatusForbidden)
 }
 
-// Of 16 uses of one token at the same time exactly one succeeds.
+// Of 32 uses of one token at the same time exactly one succeeds.
 func TestResetOnce(t *testing.T) {
 	t.Parallel()
 	srv, box := startWithMail(t)
 	srv.User("maria")
 	forgot(t, srv, `{"username":"maria"}`).WantStatus(http.StatusOK)
 	_, token := box.next(t)
-	statuses := make(chan int, 16)
+	statuses := make(chan int, 32)
 	var all sync.WaitGroup
-	for n := range 16 {
+	for n := range 32 {
 		all.Go(func() {
 			body := fmt.Sprintf(`{"token":%q,"new_password":"N3w-Secret!%d"}`, token, n)
 			res, err := srv.Anonymous().Try(t.Context(), http.MethodPost, "/api/auth/reset-password", body)
@@ -193,8 +202,8 @@ func TestResetOnce(t *testing.T) {
 	for s := range statuses {
 		got[s]++
 	}
-	if got[http.StatusOK] != 1 || got[http.StatusBadRequest] != 15 {
-		t.Errorf("statuses: got %v, want one 200 and fifteen 400", got)
+	if got[http.StatusOK] != 1 || got[http.StatusBadRequest] != 31 {
+		t.Errorf("statuses: got %v, want one 200 and 31 × 400", got)
 	}
 }
 
@@ -205,29 +214,173 @@ func TestResetGuesses(t *testing.T) {
 	for n := range 6 { // over the limit one is let through, with a pause behind it
 		resetWith(t, srv, fmt.Sprintf("%064x", n), "N3w-Secret!").WantStatus(http.StatusBadRequest)
 	}
-	if res := resetWith(t, srv, fmt.Sprintf("%064x", 9), "N3w-Secret!").WantStatus(http.StatusTooManyRequests); res.Header.Get("Retry-After") == "" {
-		t.Error("no Retry-After")
-	}
+	resetWith(t, srv, fmt.Sprintf("%064x", 9), "N3w-Secret!").WantStatus(http.StatusTooManyRequests).
+		WantHeader("Retry-After", "1").WantGolden("passwordreset/too_many")
 }
 
-// Neither the token nor the address nor the password reaches the log or the
-// database in clear.
+// stuckMailer takes a mail when it is told to, or when the server gives up.
+type stuckMailer struct{ entered, release chan struct{} }
+
+func (m stuckMailer) Send(ctx context.Context, _ app.Mail) error {
+	m.entered <- struct{}{}
+	select {
+	case <-m.release:
+	case <-ctx.Done():
+	}
+	return nil
+}
+
+// When too many requests wait to be looked into, the answer is 503 at once.
+func TestForgotBusy(t *testing.T) {
+	t.Parallel()
+	box := stuckMailer{make(chan struct{}, 1), make(chan struct{})}
+	srv := servertest.Start(t, servertest.Mailer(box), servertest.WithConfig(func(c *server.Config) { c.Auth.Reset.PerHour = 1000 }))
+	srv.User("maria")
+	forgot(t, srv, `{"username":"maria"}`).WantStatus(http.StatusOK)
+	<-box.entered // the others wait for this one
+	const most = 10_000
+	n := 0
+	for ; n < most; n++ {
+		if res := forgot(t, srv, fmt.Sprintf(`{"username":"nobody%d"}`, n)); res.Status != http.StatusOK {
+			res.WantStatus(http.StatusServiceUnavailable).WantHeader("Retry-After", "1").WantGolden("passwordreset/busy")
+			break
+		}
+	}
+	if n == 0 || n == most {
+		t.Errorf("waiting requests: got %d, want a bounded queue", n)
+	}
+	close(box.release)
+}
+
+// Mails reach the configured provider, those that wait when the server ends
+// included, and their tokens outlive a restart.
+func TestResetByDirectory(t *testing.T) {
+	t.Parallel()
+	data, mails := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "mails")
+	options := []servertest.Option{servertest.At(keyStart), servertest.WithConfig(func(c *server.Config) {
+		c.DataDir, c.Auth.JWTSecret = data, "one secret for both lives of it!"
+		c.Mail.Provider, c.Mail.Directory, c.Mail.FromEmail = "directory", mails, "farm@example.org"
+		c.Auth.Reset.FrontendURL = "https://farm.example.org"
+	})}
+	first := servertest.Start(t, options...)
+	session := first.User("maria").Token
+	forgot(t, first, `{"username":"maria"}`).WantStatus(http.StatusOK)
+	forgot(t, first, `{"email":"maria@example.org"}`).WantStatus(http.StatusOK)
+	first.Close()
+
+	tokens := mailedTokens(t, mails)
+	if len(tokens) != 2 || tokens[0] == tokens[1] {
+		t.Fatalf("tokens: got %q, want two", tokens)
+	}
+	second := servertest.Start(t, options...)
+	old := second.Anonymous().WithToken(session)
+	old.Get(t, "/api/items").WantStatus(http.StatusOK)
+	resetWith(t, second, tokens[0], "N3w-Secret!").WantStatus(http.StatusOK).WantGolden("passwordreset/reset")
+	old.Get(t, "/api/items").WantStatus(http.StatusUnauthorized)
+	for _, token := range tokens {
+		resetWith(t, second, token, "0ther-Secret!").WantStatus(http.StatusBadRequest).WantGolden("passwordreset/used")
+	}
+	second.Login(t, "maria", "N3w-Secret!")
+}
+
+// mailedTokens reads the mails in a directory as a mail program does, and gives
+// the token in each: the same in both parts.
+func mailedTokens(t *testing.T, dir string) (tokens []string) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.eml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`https://farm\.example\.org/reset-password\?token=([0-9a-f]{64})\b`)
+	for _, name := range files {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := mail.ReadMessage(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to := m.Header.Get("To"); !strings.Contains(to, "<maria@example.org>") || m.Header.Get("Subject") != "Reset Your Password" {
+			t.Errorf("headers: got %v", m.Header)
+		}
+		_, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]string{}
+		for parts := multipart.NewReader(m.Body, params["boundary"]); ; {
+			part, err := parts.NextPart() // decodes quoted-printable
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := io.ReadAll(part)
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind, _, _ := strings.Cut(part.Header.Get("Content-Type"), ";")
+			if match := link.FindSubmatch(text); match != nil {
+				found[kind] = string(match[1])
+			}
+		}
+		if len(found) != 2 || found["text/plain"] != found["text/html"] {
+			t.Fatalf("tokens by part: got %v in\n%s", found, raw)
+		}
+		tokens = append(tokens, found["text/plain"])
+	}
+	return tokens
+}
+
+// Neither the token nor the address nor the password reaches the log, at any
+// level and whatever becomes of the request; token and password do not reach the
+// data directory in clear either.
 func TestResetLeaksNothing(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	var mu sync.Mutex
 	logger := slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	srv, box := startWithMail(t, servertest.Logger(logger))
+	data := filepath.Join(t.TempDir(), "data")
+	srv, box := startWithMail(t, servertest.Logger(logger), servertest.WithConfig(func(c *server.Config) { c.DataDir = data }))
 	srv.User("maria")
 	forgot(t, srv, `{"email":"maria@example.org"}`).WantStatus(http.StatusOK)
 	_, token := box.next(t)
+	resetWith(t, srv, token, "N3w").WantStatus(http.StatusBadRequest)
+	srv.Anonymous().Post(t, "/api/auth/reset-password", fmt.Sprintf(`{"token":[%q],"new_password":{"N3w-Secret!":1}}`, token)).
+		WantStatus(http.StatusUnprocessableEntity)
 	resetWith(t, srv, token, "N3w-Secret!").WantStatus(http.StatusOK)
 	resetWith(t, srv, token, "N3w-Secret!").WantStatus(http.StatusBadRequest)
 	srv.Close()
+	raw, err := hex.DecodeString(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "/api/auth/reset-password") {
+		t.Fatalf("the log does not show the requests: %s", log.String())
+	}
 	for _, secret := range []string{token, "maria@example.org", "N3w-Secret"} {
 		if strings.Contains(log.String(), secret) {
 			t.Errorf("the log holds %q:\n%s", secret, log.String())
 		}
+	}
+	files := 0
+	err = filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		text, err := os.ReadFile(path)
+		for _, secret := range []string{token, string(raw), "N3w-Secret"} {
+			if bytes.Contains(text, []byte(secret)) {
+				t.Errorf("%s holds %q", path, secret)
+			}
+		}
+		return err
+	})
+	if err != nil || files == 0 {
+		t.Errorf("files read: %d (%v)", files, err)
 	}
 }
 

@@ -32,9 +32,14 @@ func TestKeyQuota(t *testing.T) {
 			WantHeader("X-RateLimit-Reset", strconv.FormatInt(keyStart.Add(time.Hour).Unix(), 10))
 		srv.Advance(10 * time.Minute)
 	}
+	reset := keyStart.Add(time.Hour)
 	for range 2 {
-		key.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantGolden("ratelimit/key_hour").
-			WantHeader("Retry-After", "1800").WantHeader("X-RateLimit-Remaining", "0")
+		res := key.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantGolden("ratelimit/key_hour").
+			WantHeader("Retry-After", "1800").WantHeader("X-RateLimit-Limit", "3").WantHeader("X-RateLimit-Remaining", "0").
+			WantHeader("X-RateLimit-Reset", strconv.FormatInt(reset.Unix(), 10))
+		if got := res.Field("reset_at"); got != app.FormatZ(reset) {
+			t.Errorf("reset_at: got %s, want %s", got, app.FormatZ(reset))
+		}
 	}
 	if got := who.Get(t, key.path).Field("usage_count"); got != "3" {
 		t.Errorf("usage_count: got %s, want the 3 that were let in", got)
@@ -86,22 +91,82 @@ func TestUserLimits(t *testing.T) {
 	srv.Anonymous().Post(t, "/api/auth/login", fmt.Sprintf(`{"username":"maria","password":%q}`, servertest.Password)).WantStatus(http.StatusOK)
 }
 
-// With both credentials both limits apply.
+// An account's day and burst.
+func TestUserDayAndBurst(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(keyStart), limited(func(l *server.LimitsConfig) {
+		l.User = server.RateConfig{PerMinute: 1, PerDay: 4, Burst: 1}
+	}))
+	who := srv.User("maria")
+	who.Get(t, "/api/items").WantStatus(http.StatusOK)
+	who.Get(t, "/api/items").WantStatus(http.StatusOK).WantHeader("X-RateLimit-Limit", "1").WantHeader("X-RateLimit-Remaining", "0")
+	who.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantHeader("X-RateLimit-Limit", "1")
+	srv.Advance(2 * time.Minute)
+	// With a token, a path that does not exist counts like any other.
+	who.Get(t, "/nowhere").WantStatus(http.StatusNotFound).WantHeader("X-RateLimit-Remaining", "0")
+	srv.Advance(2 * time.Minute)
+	who.Get(t, "/api/items").WantStatus(http.StatusOK).WantHeader("X-RateLimit-Remaining", "0")
+	srv.Advance(2 * time.Hour)
+	who.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantGolden("ratelimit/user_day")
+	who.Get(t, "/nowhere").WantStatus(http.StatusTooManyRequests)
+	srv.Anonymous().Get(t, "/nowhere").WantStatus(http.StatusNotFound).WantHeader("X-RateLimit-Limit", "")
+	srv.Advance(22 * time.Hour) // a day and four minutes after the first
+	srv.Login(t, "maria", servertest.Password).Get(t, "/api/items").WantStatus(http.StatusOK)
+}
+
+// With both credentials both limits apply. What the account's refuse does not
+// cost the key anything.
 func TestBothLimits(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Start(t, servertest.At(keyStart), limited(func(l *server.LimitsConfig) {
 		l.User = server.RateConfig{PerMinute: 5}
 	}))
 	who := srv.User("maria")
-	text := who.Post(t, "/api/api-keys", `{"name":"k","rate_limit_per_hour":3}`).WantStatus(http.StatusOK).Field("api_key")
-	both := who.WithHeader("X-Api-Key", text)
+	made := who.Post(t, "/api/api-keys", `{"name":"k","rate_limit_per_hour":3}`).WantStatus(http.StatusOK)
+	path, both := "/api/api-keys/"+made.Field("metadata.id"), who.WithHeader("X-Api-Key", made.Field("api_key"))
+	get := func(c *servertest.Client, status int, limit, remaining string) {
+		t.Helper()
+		c.Get(t, "/api/items").WantStatus(status).WantHeader("X-RateLimit-Limit", limit).WantHeader("X-RateLimit-Remaining", remaining)
+	}
 	// The headers are those of whichever has less left.
-	both.Get(t, "/api/items").WantStatus(http.StatusOK).WantHeader("X-RateLimit-Limit", "3").WantHeader("X-RateLimit-Remaining", "2")
+	get(both, http.StatusOK, "3", "2")
+	get(both, http.StatusOK, "3", "1")
+	get(who, http.StatusOK, "5", "1") // making the key was one
+	get(who, http.StatusOK, "5", "0")
+	for range 3 {
+		get(both, http.StatusTooManyRequests, "5", "0")
+	}
+	srv.Advance(61 * time.Second)
+	if got := who.Get(t, path).Field("usage_count"); got != "2" {
+		t.Errorf("usage_count: got %s, want the 2 that were let in", got)
+	}
+	if got := who.Get(t, path+"/usage").Field("total_requests"); got != "2" {
+		t.Errorf("total_requests: got %s, want the 2 that were let in", got)
+	}
+	get(both, http.StatusOK, "3", "0")
+	get(both, http.StatusTooManyRequests, "3", "0")
+	get(who, http.StatusOK, "5", "1") // the key's refusal did not count for the account
+}
+
+// What was used is forgotten when the server starts again.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	edit := servertest.WithConfig(func(c *server.Config) {
+		c.Auth.JWTSecret = "one secret for both lives of the server"
+		c.Limits.User = server.RateConfig{PerDay: 1}
+	})
+	dir := t.TempDir()
+	start := func() *servertest.Server {
+		return servertest.Start(t, servertest.At(keyStart), edit, servertest.WithConfig(func(c *server.Config) { c.DataDir = dir }))
+	}
+	srv := start()
+	who := srv.User("maria")
 	who.Get(t, "/api/items").WantStatus(http.StatusOK)
-	both.Get(t, "/api/items").WantStatus(http.StatusOK).WantHeader("X-RateLimit-Remaining", "1")
-	both.Get(t, "/api/items").WantStatus(http.StatusOK).WantHeader("X-RateLimit-Remaining", "0")
-	both.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantHeader("X-RateLimit-Limit", "3")
-	who.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantHeader("X-RateLimit-Limit", "5")
+	who.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests)
+	srv.Close()
+	again := start().Anonymous().WithToken(who.Token)
+	again.Get(t, "/api/items").WantStatus(http.StatusOK)
+	again.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests)
 }
 
 // With the tiers enforced their numbers count for all requests of an account
@@ -135,12 +200,40 @@ func TestTierRates(t *testing.T) {
 	}
 }
 
+// With the tiers enforced the hour of a tier stands above a key's own.
+func TestTierHour(t *testing.T) {
+	t.Parallel()
+	for _, enforced := range []bool{true, false} {
+		t.Run(fmt.Sprint(enforced), func(t *testing.T) {
+			t.Parallel()
+			srv := servertest.Start(t, servertest.At(keyStart), limited(func(l *server.LimitsConfig) { l.EnforceTiers = enforced }))
+			key := newKey(t, srv.User("basic"), `,"rate_limit_per_hour":100000`)
+			for n := range 99 { // making the key was the first of a hundred
+				if n == 50 {
+					srv.Advance(61 * time.Second) // the minute has 60
+				}
+				key.Get(t, "/api/items").WantStatus(http.StatusOK)
+			}
+			if !enforced {
+				key.Get(t, "/api/items").WantStatus(http.StatusOK).WantHeader("X-RateLimit-Limit", "100000")
+				return
+			}
+			for range 3 {
+				key.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantGolden("ratelimit/tier_hour").
+					WantHeader("X-RateLimit-Limit", "100")
+			}
+			srv.Advance(59 * time.Minute) // an hour and a second after the first
+			key.Get(t, "/api/items").WantStatus(http.StatusOK)
+		})
+	}
+}
+
 // With the tiers enforced an account has no more requests in flight than its
 // tier allows, and gets the places back.
 func TestTierConcurrency(t *testing.T) {
 	t.Parallel()
 	srv := servertest.Start(t, limited(func(l *server.LimitsConfig) { l.EnforceTiers = true }))
-	who := srv.User("basic")
+	who, other := srv.User("basic"), srv.User("other")
 	held, release := make(chan struct{}), make(chan struct{})
 	writer := make(chan error, 1)
 	go func() {
@@ -151,24 +244,35 @@ func TestTierConcurrency(t *testing.T) {
 		})
 	}()
 	<-held
-	entered := make(chan int, 8)
+	answers := make(chan *servertest.Response, 8)
 	var all sync.WaitGroup
 	for range 8 { // each waits for the writer, or is refused
 		all.Go(func() {
 			res, err := who.Try(t.Context(), http.MethodPost, "/api/items/local", localBody)
 			if err != nil {
 				t.Error(err)
-				return
+				res = &servertest.Response{}
 			}
-			entered <- res.Status
+			answers <- res
 		})
 	}
 	refused := 0
 	for range 6 { // of eight, two are inside
-		if status := <-entered; status == http.StatusTooManyRequests {
-			refused++
+		res := <-answers
+		if res.Status != http.StatusTooManyRequests {
+			t.Errorf("answered while the writer is held: got %d, want 429", res.Status)
+			continue
+		}
+		refused++
+		for name, want := range map[string]string{"Retry-After": "1", "X-RateLimit-Limit": "2", "X-RateLimit-Remaining": "0"} {
+			if got := res.Header.Get(name); got != want {
+				t.Errorf("%s: got %q, want %q", name, got, want)
+			}
 		}
 	}
+	// The same from the test's own goroutine, for its body.
+	who.Get(t, "/api/items").WantStatus(http.StatusTooManyRequests).WantGolden("ratelimit/concurrency")
+	other.Get(t, "/api/items").WantStatus(http.StatusOK)
 	close(release)
 	all.Wait()
 	if err := <-writer; err != nil {

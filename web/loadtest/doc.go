@@ -11,6 +11,11 @@
 // moment at which the request was due instead, so that a server that stalls is
 // charged for the requests that had to wait behind the stall.
 //
+// All clients are one account, whose limits (limits.user) are theirs together:
+// by default 10,000 requests a second and a burst of 100,000. Requests over them
+// (429) are counted apart, since they say nothing of the capacity; on a machine
+// that does more, switch the limit off.
+//
 // The warm-up is a phase of its own whose figures are dropped. Requests under
 // way when the time is over are waited for and counted: the slowest ones are
 // what one wants to see.

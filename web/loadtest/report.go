@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,11 +37,14 @@ type Operation struct {
 	// share, 0 to 1.
 	Errors    int64   `json:"errors"`
 	ErrorRate float64 `json:"error_rate"`
-	Mean      float64 `json:"mean_ms"`
-	P50       float64 `json:"p50_ms"`
-	P95       float64 `json:"p95_ms"`
-	P99       float64 `json:"p99_ms"`
-	Max       float64 `json:"max_ms"`
+	// RateLimited are those of them that were over a rate limit (429): what the
+	// server refused, not what it cannot do.
+	RateLimited int64   `json:"rate_limited"`
+	Mean        float64 `json:"mean_ms"`
+	P50         float64 `json:"p50_ms"`
+	P95         float64 `json:"p95_ms"`
+	P99         float64 `json:"p99_ms"`
+	Max         float64 `json:"max_ms"`
 	// Statuses counts answers by status code; Failures counts requests
 	// without a usable answer by kind.
 	Statuses map[string]int64 `json:"statuses"`
@@ -61,7 +65,8 @@ func operation(name string, s *stats, elapsed time.Duration) Operation {
 	const ms = 1000.0
 	o := Operation{
 		Name: name, Requests: s.latency.TotalCount(), Errors: s.errors,
-		Statuses: map[string]int64{}, Failures: maps.Clone(s.failures),
+		RateLimited: s.statuses[http.StatusTooManyRequests],
+		Statuses:    map[string]int64{}, Failures: maps.Clone(s.failures),
 	}
 	for code, n := range s.statuses {
 		o.Statuses[strconv.Itoa(code)] = n
@@ -167,8 +172,8 @@ func (o Operation) outcome() string {
 		}
 		s += fmt.Sprintf("; refusals (503): %s, P99 %s ms, max %s ms", header, millis(b.P99), millis(b.Max))
 	}
-	if o.Statuses["429"] > 0 {
-		s += "; over a rate limit (429): raise limits.user.per_minute, or 0 for none"
+	if o.RateLimited > 0 {
+		s += fmt.Sprintf("; over a rate limit (429): %d; raise limits.user.per_minute, or 0 for none", o.RateLimited)
 	}
 	return s
 }

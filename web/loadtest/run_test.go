@@ -213,6 +213,13 @@ func TestStatusesAndFailures(t *testing.T) {
 		if want := map[string]int64{"connection reset": 100, "timeout": 10}; !cmp.Equal(got.Failures, want) {
 			t.Errorf("failures: got %v, want %v", got.Failures, want)
 		}
+		if got.RateLimited != 100 || r.Total.RateLimited != 100 {
+			t.Errorf("over a rate limit: got %d, in all %d, want 100", got.RateLimited, r.Total.RateLimited)
+		}
+		var text strings.Builder
+		if err := r.WriteText(&text); err != nil || !strings.Contains(text.String(), "over a rate limit (429): 100;") {
+			t.Errorf("got %v and %s, want the requests over a rate limit named", err, text.String())
+		}
 		if got.Requests != 1000 || got.Errors != 310 || got.ErrorRate != 0.31 {
 			t.Errorf("got %d requests, %d errors, rate %g; want 1000, 310, 0.31", got.Requests, got.Errors, got.ErrorRate)
 		}

@@ -3,6 +3,7 @@ package server
 import (
 	"net/mail"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -81,8 +82,8 @@ func (m *MailConfig) check(k *checker) {
 
 func (r *ResetConfig) check(k *checker) {
 	between(k, "auth.password_reset.per_hour", r.PerHour, 1, 1000)
-	if r.FrontendURL != "" && !isHTTPURL(r.FrontendURL) {
-		k.add("auth.password_reset.frontend_url", "must be an http or https URL")
+	if r.FrontendURL != "" && (!isHTTPURL(r.FrontendURL) || strings.Contains(r.FrontendURL, "?")) {
+		k.add("auth.password_reset.frontend_url", "must be an http or https URL without a query")
 	}
 }
 

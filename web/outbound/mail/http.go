@@ -58,6 +58,16 @@ func (p *sendGrid) deliver(ctx context.Context, m app.Mail) error {
 	return p.o.post(ctx, "sendgrid", orURL(p.o.APIURL, "https://api.sendgrid.com")+"/v3/mail/send", body)
 }
 
+// newClient makes a client of its own, so that its connections end with the
+// sender.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport: http.DefaultTransport.(*http.Transport).Clone(), //nolint:forcetypeassert // net/http's own
+		// An API does not redirect; following would send the key along.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 func orURL(url, own string) string {
 	if url == "" {
 		return own

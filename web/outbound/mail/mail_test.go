@@ -1,10 +1,10 @@
 package mail
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,23 +16,27 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/defarm-repo/defarm/app"
 )
 
 var letter = app.Mail{
 	To: "maria@example.org", ToName: "Maria Açaí\r\nBcc: evil@example.org", Subject: "Reset Your Password\r\nX-Evil: 1",
-	Text: "token abc", HTML: "<p>token abc</p>",
+	Text: "token abc\nhttps://farm.example.org/reset-password?token=" + letterToken, HTML: "<p>token abc</p>",
 }
 
-// send delivers one mail and closes the sender. It gives the log and the counts.
+const letterToken = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// send delivers one mail and closes the sender. It gives the log and the counts
+// by provider and outcome.
 func send(t *testing.T, o Options) (log string, outcomes map[string]float64) {
 	t.Helper()
 	var out bytes.Buffer
@@ -49,14 +53,31 @@ func send(t *testing.T, o Options) (log string, outcomes map[string]float64) {
 	if err := s.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Send(t.Context(), letter); o.Provider != "none" && app.ReasonOf(err) != app.ReasonShuttingDown {
+	if err := s.Send(t.Context(), letter); app.ReasonOf(err) != app.ReasonShuttingDown {
 		t.Errorf("after Close: got %v, want that it is over", err)
 	}
-	outcomes = map[string]float64{}
-	for _, kind := range []string{"sent", "failed", "off", "refused"} {
-		outcomes[kind] = testutil.ToFloat64(s.outcomes.WithLabelValues(kind))
+	return out.String(), counts(t, s)
+}
+
+func counts(t *testing.T, s *Sender) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.outcomes)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return out.String(), outcomes
+	found := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			var labels []string // sorted by their names: outcome, provider
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetValue())
+			}
+			found[strings.Join(labels, " ")] = m.GetCounter().GetValue()
+		}
+	}
+	return found
 }
 
 // wantLetter reads a message as a mail program does.
@@ -84,181 +105,66 @@ func wantLetter(t *testing.T, raw []byte) {
 	}
 }
 
-// smtpPeer is a mail server that takes one message a connection. Its answers to
-// RCPT are told beforehand; after them it accepts.
-type smtpPeer struct {
-	t        *testing.T
-	listener net.Listener
-	mu       sync.Mutex
-	answers  []string
-	messages [][]byte
-	served   sync.WaitGroup
-}
-
-func startSMTP(t *testing.T, answers ...string) *smtpPeer {
+func wantOutcome(t *testing.T, provider string, sent bool, log string, outcomes map[string]float64) {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	want := map[string]float64{"sent " + provider: 1}
+	if !sent {
+		want = map[string]float64{"failed " + provider: 1}
 	}
-	p := &smtpPeer{t: t, listener: l, answers: answers}
-	p.served.Go(func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return // closed
-			}
-			p.served.Go(func() { p.serve(conn) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		p.served.Wait()
-	})
-	return p
-}
-
-func (p *smtpPeer) options() Options {
-	host, port, err := net.SplitHostPort(p.listener.Addr().String())
-	if err != nil {
-		p.t.Fatal(err)
+	if diff := cmp.Diff(want, outcomes); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s\nlog: %s", diff, log)
 	}
-	n, err := strconv.Atoi(port)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return Options{Provider: "smtp", SMTP: SMTP{Host: host, Port: n, Security: "none"}}
-}
-
-func (p *smtpPeer) serve(conn net.Conn) {
-	defer conn.Close()
-	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
-	in := bufio.NewReader(conn)
-	say("220 peer")
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		switch verb := strings.ToUpper(strings.Fields(line + " x")[0]); verb {
-		case "EHLO":
-			say("250 peer")
-		case "RCPT":
-			say(p.answer())
-		case "DATA":
-			say("354 go on")
-			var data []byte
-			for {
-				line, err := in.ReadBytes('\n')
-				if err != nil {
-					return
-				}
-				if string(line) == ".\r\n" {
-					break
-				}
-				data = append(data, line...)
-			}
-			p.mu.Lock()
-			p.messages = append(p.messages, data)
-			p.mu.Unlock()
-			say("250 taken")
-		case "QUIT":
-			say("221 bye")
-			return
-		default:
-			say("250 ok")
-		}
-	}
-}
-
-func (p *smtpPeer) answer() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.answers) == 0 {
-		return "250 ok"
-	}
-	a := p.answers[0]
-	p.answers = p.answers[1:]
-	return a
-}
-
-func TestSMTP(t *testing.T) {
-	t.Parallel()
-	tests := map[string]struct {
-		answers []string
-		sent    bool
-		left    int // answers that were not asked for
-	}{
-		"at once":          {nil, true, 0},
-		"after two tries":  {[]string{"451 later", "450 later"}, true, 0},
-		"never":            {slices.Repeat([]string{"451 maria@example.org later"}, attempts), false, 0},
-		"refused for good": {[]string{"550 no such user maria@example.org", "250 ok"}, false, 1},
-	}
-	for name, tc := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			peer := startSMTP(t, tc.answers...)
-			log, outcomes := send(t, peer.options())
-			peer.listener.Close()
-			peer.served.Wait()
-			if sent := outcomes["sent"] == 1 && len(peer.messages) == 1; sent != tc.sent || len(peer.answers) != tc.left {
-				t.Errorf("sent %t with %d answers left, want %t and %d; log %s", sent, len(peer.answers), tc.sent, tc.left, log)
-			}
-			if tc.sent && len(peer.messages) == 1 {
-				wantLetter(t, peer.messages[0])
-			}
-			if !tc.sent && (outcomes["failed"] != 1 || !strings.Contains(log, "a mail was not delivered")) {
-				t.Errorf("outcomes %v, log %s", outcomes, log)
-			}
-			wantPrivate(t, log)
-		})
-	}
-}
-
-// A server without STARTTLS gets nothing when it is required.
-func TestSMTPWithoutTLS(t *testing.T) {
-	t.Parallel()
-	peer := startSMTP(t)
-	o := peer.options()
-	o.SMTP.Security = "starttls"
-	if _, outcomes := send(t, o); outcomes["sent"] != 0 || len(peer.messages) != 0 {
-		t.Errorf("outcomes %v: the mail went over the wire in clear", outcomes)
+	if told := strings.Contains(log, "a mail was not delivered"); told == sent {
+		t.Errorf("sent %t, but the log says %s", sent, log)
 	}
 }
 
 func wantPrivate(t *testing.T, log string) {
 	t.Helper()
-	for _, private := range []string{"maria@example.org", "token abc", "evil", "secret-key"} {
-		if strings.Contains(log, private) {
+	for _, private := range []string{"maria@example.org", letterToken, "token abc", "evil", "secret-key"} {
+		if strings.Contains(strings.ToLower(log), private) {
 			t.Errorf("the log holds %q: %s", private, log)
 		}
 	}
 }
 
-// apiPeer answers as a mail API with the statuses that it is told.
-func apiPeer(t *testing.T, statuses ...int) (url string, requests *[]map[string]any, paths *[]string) {
+// apiPeer is a mail API that answers with the statuses that it is told, then
+// with 202.
+type apiPeer struct {
+	url string
+
+	mu       sync.Mutex
+	statuses []int
+	bodies   []map[string]any
+	paths    []string
+}
+
+func startAPI(t *testing.T, statuses ...int) *apiPeer {
 	t.Helper()
-	var mu sync.Mutex
-	requests, paths = new([]map[string]any), new([]string)
+	p := &apiPeer{statuses: statuses}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
 		var body map[string]any
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 			t.Error(err)
 		}
-		*requests = append(*requests, body)
-		*paths = append(*paths, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization")+" "+r.Header.Get("Content-Type"))
-		status := http.StatusAccepted
-		if n := len(*requests); n <= len(statuses) {
-			status = statuses[n-1]
-		}
-		w.Header().Set("Location", "http://127.0.0.1:1/elsewhere")
-		w.WriteHeader(status)
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(p.note(r, body))
 		fmt.Fprintf(w, `{"message":"about %s"}`, letter.To)
 	}))
+	p.url = srv.URL
 	t.Cleanup(srv.Close)
-	return srv.URL, requests, paths
+	return p
+}
+
+func (p *apiPeer) note(r *http.Request, body map[string]any) (status int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bodies = append(p.bodies, body)
+	p.paths = append(p.paths, r.Method+" "+r.URL.Path+" "+r.Header.Get("Authorization")+" "+r.Header.Get("Content-Type"))
+	if n := len(p.bodies); n <= len(p.statuses) {
+		return p.statuses[n-1]
+	}
+	return http.StatusAccepted
 }
 
 func TestAPIs(t *testing.T) {
@@ -283,15 +189,13 @@ func TestAPIs(t *testing.T) {
 		for name, tc := range tests {
 			t.Run(provider+" "+name, func(t *testing.T) {
 				t.Parallel()
-				url, requests, seen := apiPeer(t, tc.statuses...)
-				log, outcomes := send(t, Options{Provider: provider, APIKey: "secret-key", APIURL: url})
-				if (outcomes["sent"] == 1) != tc.sent || len(*requests) != tc.requests {
-					t.Errorf("outcomes %v after %d requests, want sent %t after %d", outcomes, len(*requests), tc.sent, tc.requests)
+				api := startAPI(t, tc.statuses...)
+				log, outcomes := send(t, Options{Provider: provider, APIKey: "secret-key", APIURL: api.url})
+				wantOutcome(t, provider, tc.sent, log, outcomes)
+				if diff := cmp.Diff(slices.Repeat([]string{path}, tc.requests), api.paths); diff != "" {
+					t.Errorf("requests (-want +got):\n%s", diff)
 				}
-				if (*seen)[0] != path {
-					t.Errorf("request: got %q, want %q", (*seen)[0], path)
-				}
-				wantAPIBody(t, provider, (*requests)[0])
+				wantAPIBody(t, provider, api.bodies[0])
 				wantPrivate(t, log)
 			})
 		}
@@ -305,58 +209,244 @@ func wantAPIBody(t *testing.T, provider string, body map[string]any) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"mailersend": `{"from":{"email":"farm@example.org","name":"DeFarm"},"html":"\u003cp\u003etoken abc\u003c/p\u003e","subject":"Reset Your Password\r\nX-Evil: 1","text":"token abc","to":[{"email":"maria@example.org","name":"Maria Açaí\r\nBcc: evil@example.org"}]}`,
-		"sendgrid":   `{"content":[{"type":"text/plain","value":"token abc"},{"type":"text/html","value":"\u003cp\u003etoken abc\u003c/p\u003e"}],"from":{"email":"farm@example.org","name":"DeFarm"},"personalizations":[{"to":[{"email":"maria@example.org","name":"Maria Açaí\r\nBcc: evil@example.org"}]}],"subject":"Reset Your Password\r\nX-Evil: 1"}`,
+		"mailersend": `{"from":{"email":"farm@example.org","name":"DeFarm"},"html":"\u003cp\u003etoken abc\u003c/p\u003e","subject":"Reset Your Password  X-Evil: 1","text":"token abc\nhttps://farm.example.org/reset-password?token=` + letterToken + `","to":[{"email":"maria@example.org","name":"Maria Açaí  Bcc: evil@example.org"}]}`,
+		"sendgrid":   `{"content":[{"type":"text/plain","value":"token abc\nhttps://farm.example.org/reset-password?token=` + letterToken + `"},{"type":"text/html","value":"\u003cp\u003etoken abc\u003c/p\u003e"}],"from":{"email":"farm@example.org","name":"DeFarm"},"personalizations":[{"to":[{"email":"maria@example.org","name":"Maria Açaí  Bcc: evil@example.org"}]}],"subject":"Reset Your Password  X-Evil: 1"}`,
 	}
 	if string(raw) != want[provider] {
 		t.Errorf("body: got %s, want %s", raw, want[provider])
 	}
 }
 
-// When MailerSend fails, even for good, the mail server is tried.
+// When MailerSend fails, whatever the reason, the mail server is tried at once,
+// with the whole time of an attempt. What refuses for good is not asked again,
+// the other way is.
 func TestFallback(t *testing.T) {
 	t.Parallel()
-	peer := startSMTP(t)
-	url, requests, _ := apiPeer(t, http.StatusUnauthorized)
-	o := peer.options()
-	o.Provider, o.APIKey, o.APIURL = "mailersend", "secret-key", url
-	log, outcomes := send(t, o)
-	if outcomes["sent"] != 1 || len(*requests) != 1 || len(peer.messages) != 1 {
-		t.Errorf("outcomes %v, %d requests, %d messages; log %s", outcomes, len(*requests), len(peer.messages), log)
+	tests := map[string]struct {
+		statuses           []int // of MailerSend
+		answers            []string
+		by                 string // "": nobody
+		requests, sessions int
+	}{
+		"MailerSend takes it":           {nil, nil, "mailersend", 1, 0},
+		"MailerSend refuses":            {[]int{401}, nil, "smtp", 1, 1},
+		"MailerSend is down":            {[]int{500}, nil, "smtp", 1, 1},
+		"both for the moment":           {[]int{500}, []string{"451 later"}, "mailersend", 2, 1},
+		"the server refuses":            {[]int{500, 500}, []string{"550 no"}, "mailersend", 3, 1},
+		"MailerSend refuses, then SMTP": {[]int{422}, []string{"451 later", "451 later"}, "smtp", 1, 3},
+		"both refuse":                   {[]int{422}, []string{"550 no"}, "", 1, 1},
+		"both are down":                 {[]int{500, 500, 500, 500}, slices.Repeat([]string{"451 later"}, attempts), "", attempts, attempts},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			peer, api := startSMTP(t, map[string][]string{"RCPT": tc.answers}), startAPI(t, tc.statuses...)
+			o := peer.options("none")
+			o.Provider, o.APIKey, o.APIURL = "mailersend", "secret-key", api.url
+			log, outcomes := send(t, o)
+			peer.close()
+			by := tc.by
+			if by == "" {
+				by = "mailersend"
+			}
+			wantOutcome(t, by, tc.by != "", log, outcomes)
+			if len(api.bodies) != tc.requests || peer.opened != tc.sessions {
+				t.Errorf("got %d requests and %d sessions, want %d and %d; log %s", len(api.bodies), peer.opened, tc.requests, tc.sessions, log)
+			}
+			if wantMails := min(1, strings.Count(tc.by, "smtp")); len(peer.messages) != wantMails {
+				t.Errorf("messages: got %d, want %d", len(peer.messages), wantMails)
+			}
+			wantPrivate(t, log)
+		})
+	}
+}
+
+// silent is a provider that uses its time up, if it is told to. It notes until when
+// it had time.
+type silent struct {
+	waits bool
+	until time.Time
+}
+
+func (p *silent) deliver(ctx context.Context, _ app.Mail) error {
+	p.until, _ = ctx.Deadline()
+	if !p.waits {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// A first way that says nothing leaves the second one its own time.
+func TestFallbackHasItsTime(t *testing.T) {
+	t.Parallel()
+	s, err := New(Options{Provider: "log", Timeout: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := &silent{waits: true}, &silent{}
+	s.ways = []way{{"first", first}, {"second", second}}
+	if err := s.Send(t.Context(), letter); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]float64{"sent second": 1}, counts(t, s)); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	if !second.until.After(first.until) {
+		t.Errorf("the second has time until %v, the first had it until %v", second.until, first.until)
 	}
 }
 
 func TestDirectory(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mails")
-	_, outcomes := send(t, Options{Provider: "directory", Directory: dir})
-	files, err := filepath.Glob(filepath.Join(dir, "*.eml"))
-	if err != nil || len(files) != 1 || outcomes["sent"] != 1 {
-		t.Fatalf("files: got %v (%v), outcomes %v", files, err, outcomes)
-	}
-	raw, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantLetter(t, raw)
-	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode: got %v (%v), want 0600", info.Mode(), err)
+	for n := 1; n <= 2; n++ {
+		log, outcomes := send(t, Options{Provider: "directory", Directory: dir})
+		wantOutcome(t, "directory", true, log, outcomes)
+		wantPrivate(t, log)
+		entries, err := os.ReadDir(dir)
+		if err != nil || len(entries) != n { // nothing half-written is left either
+			t.Fatalf("files: got %v (%v), want %d", entries, err, n)
+		}
+		for _, e := range entries {
+			file := filepath.Join(dir, e.Name())
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantLetter(t, raw)
+			if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 || filepath.Ext(file) != ".eml" {
+				t.Errorf("%s: mode %v (%v), want an .eml of 0600", file, info.Mode(), err)
+			}
+		}
 	}
 }
 
-func TestLogAndNone(t *testing.T) {
+// A directory that goes away is a failure like any other.
+func TestDirectoryGone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mails")
+	s, err := New(Options{Provider: "directory", Directory: dir, Pause: time.Microsecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Send(t.Context(), letter); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]float64{"failed directory": 1}, counts(t, s)); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+}
+
+func TestLogShowsTheMail(t *testing.T) {
 	t.Parallel()
 	log, outcomes := send(t, Options{Provider: "log"})
-	if outcomes["sent"] != 1 || !strings.Contains(log, "token abc") {
-		t.Errorf("log: outcomes %v, log %s", outcomes, log)
+	wantOutcome(t, "log", true, log, outcomes)
+	for _, shown := range []string{letterToken, letter.To, "level=INFO"} {
+		if !strings.Contains(log, shown) {
+			t.Errorf("log: got %s, want %s in it", log, shown)
+		}
 	}
-	log, outcomes = send(t, Options{Provider: "none"})
-	if outcomes["off"] != 2 || strings.Count(log, "mail is off") != 1 {
-		t.Errorf("none: outcomes %v, log %s", outcomes, log)
+}
+
+// Without a provider mails are taken as always, and one warning says that they go
+// nowhere.
+func TestMailIsOff(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	s, err := New(Options{Logger: slog.New(slog.NewTextHandler(&out, nil))})
+	if err != nil {
+		t.Fatal(err)
 	}
-	wantPrivate(t, log)
+	for range 3 {
+		if err := s.Send(t.Context(), letter); err != nil {
+			t.Errorf("send: %v", err)
+		}
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(out.String(), "level=WARN"); n != 1 || !strings.Contains(out.String(), "mail is off") {
+		t.Errorf("warnings: got %d, want 1: %s", n, out.String())
+	}
+	if diff := cmp.Diff(map[string]float64{"dropped none": 3}, counts(t, s)); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	wantPrivate(t, out.String())
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
 	if _, err := New(Options{Provider: "pigeon"}); err == nil {
 		t.Error("an unknown provider was accepted")
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Provider: "directory", Directory: file}); err == nil {
+		t.Error("a file was accepted as a directory")
+	}
+	registry := prometheus.NewRegistry()
+	first, err := New(Options{Metrics: registry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Metrics: registry}); err == nil {
+		t.Error("two senders share one registry")
+	}
+	for range 2 { // closing again is harmless
+		if err := first.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	second, err := New(Options{Metrics: registry})
+	if err != nil {
+		t.Fatalf("after Close: %v", err)
+	}
+	if err := second.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// An address that is none is refused without a word of it in the log, and
+// without a second try.
+func TestBadRecipient(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"", "nobody-at-all", `"quo"ted`, "a@b\r\nBcc: evil@example.org", "<a@b>, <evil@example.org>"} {
+		t.Run(to, func(t *testing.T) {
+			t.Parallel()
+			var out bytes.Buffer
+			peer := startSMTP(t, nil)
+			o := peer.options("none")
+			o.FromEmail, o.Logger = "farm@example.org", slog.New(slog.NewTextHandler(&out, nil))
+			s, err := New(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Send(t.Context(), app.Mail{To: to, Subject: "Reset", Text: "text"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			peer.close()
+			if peer.opened != 0 || (to != "" && strings.Contains(out.String(), to)) {
+				t.Errorf("sessions %d, messages %q, log %s", peer.opened, peer.messages, out.String())
+			}
+			if diff := cmp.Diff(map[string]float64{"failed smtp": 1}, counts(t, s)); diff != "" {
+				t.Errorf("outcomes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -392,7 +482,82 @@ func TestBounds(t *testing.T) {
 	if err := s.Close(ctx); err != nil {
 		t.Errorf("close: %v", err)
 	}
-	if got := testutil.ToFloat64(s.outcomes.WithLabelValues("failed")); got != 2 {
-		t.Errorf("failed: got %v, want both that were given up", got)
+	// Both that were given up, and the one that was refused.
+	if diff := cmp.Diff(map[string]float64{"failed sendgrid": 2, "dropped sendgrid": 1}, counts(t, s)); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+}
+
+// What is sent while the sender is closed is either taken and delivered or
+// refused, never lost.
+func TestCloseLosesNothing(t *testing.T) {
+	t.Parallel()
+	api := startAPI(t)
+	s, err := New(Options{Provider: "sendgrid", APIURL: api.url, Queue: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var taken atomic.Int64
+	var senders sync.WaitGroup
+	for range 32 {
+		senders.Go(func() {
+			if s.Send(context.Background(), letter) == nil {
+				taken.Add(1)
+			}
+		})
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	senders.Wait()
+	if got := int64(len(api.bodies)); got != taken.Load() {
+		t.Errorf("delivered: got %d, want the %d that were taken", got, taken.Load())
+	}
+}
+
+// No connection to the API is left behind.
+func TestCloseEndsConnections(t *testing.T) {
+	t.Parallel()
+	closed := make(chan struct{}, 1)
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateClosed {
+			closed <- struct{}{}
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	log, outcomes := send(t, Options{Provider: "sendgrid", APIURL: srv.URL})
+	wantOutcome(t, "sendgrid", true, log, outcomes)
+	giveUp := time.NewTimer(30 * time.Second)
+	defer giveUp.Stop()
+	select {
+	case <-closed:
+	case <-giveUp.C:
+		t.Error("the connection is still open")
+	}
+}
+
+func TestScrub(t *testing.T) {
+	t.Parallel()
+	m := app.Mail{To: "Maria@example.org", ToName: "maria", Text: "Hello maria,\nhttps://f.example/reset-password?token=" + letterToken}
+	tests := map[string]struct{ err, want string }{
+		"nothing private":   {"dial tcp: refused", "dial tcp: refused"},
+		"the address":       {"550 <maria@EXAMPLE.org> unknown", "550 <…> unknown"},
+		"the token":         {"554 bad link token=" + strings.ToUpper(letterToken) + " here", "554 bad link token=… here"},
+		"a name that short": {"550 maria unknown", "550 maria unknown"},
+		"a long answer":     {strings.Repeat("x", longestError+1), strings.Repeat("x", longestError) + "…"},
+		"cut inside a rune": {strings.Repeat("x", longestError-1) + "éé", strings.Repeat("x", longestError-1) + "…"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tc.want, scrub(errors.New(tc.err), m)); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+	if got := scrub(errors.New("a b"), app.Mail{}); got != "a b" {
+		t.Errorf("without an address: got %q", got)
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,38 +44,14 @@ type Options struct {
 	// Now is the clock of the date in a mail; default: the system's.
 	Now    func() time.Time
 	Logger *slog.Logger
-	// Metrics counts messages by outcome; nil: nobody.
+	// Metrics counts messages by provider and outcome; nil: nobody.
 	Metrics prometheus.Registerer
 }
 
-// attempts is how often delivery is tried.
-const attempts = 4
-
-// provider delivers one message. An error that is final is a permanent one of
-// package backoff.
-type provider interface {
-	deliver(ctx context.Context, m app.Mail) error
-}
-
-// Sender is a queue of messages and the goroutine that delivers them.
-type Sender struct {
-	o        Options
-	provider provider // nil: mail is off
-	queue    chan app.Mail
-	ctx      context.Context //nolint:containedctx // ends what is being delivered when Close gives up
-	cancel   context.CancelFunc
-	stop     chan struct{}
-	stopped  chan struct{}
-	once     sync.Once
-	warned   sync.Once
-	outcomes *prometheus.CounterVec
-}
-
-var _ app.Mailer = (*Sender)(nil)
-
-// New starts a sender. Errors: an unknown provider, a directory that cannot be
-// made.
-func New(o Options) (*Sender, error) {
+func (o *Options) setDefaults() {
+	if o.Provider == "" {
+		o.Provider = "none"
+	}
 	if o.Timeout <= 0 {
 		o.Timeout = 30 * time.Second
 	}
@@ -84,11 +62,7 @@ func New(o Options) (*Sender, error) {
 		o.Queue = 256
 	}
 	if o.Client == nil {
-		o.Client = &http.Client{
-			Transport: http.DefaultTransport.(*http.Transport).Clone(), //nolint:forcetypeassert // net/http's own
-			// An API does not redirect; following would send the key along.
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		o.Client = newClient()
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -96,45 +70,106 @@ func New(o Options) (*Sender, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	p, err := o.provider()
-	if err != nil {
-		return nil, err
-	}
+}
+
+const (
+	// attempts is how often delivery is tried.
+	attempts = 4
+	// longestPause is between two of them.
+	longestPause = time.Minute
+)
+
+// How a mail ended, in the metric.
+const (
+	outcomeSent    = "sent"
+	outcomeFailed  = "failed"  // tried enough, refused for good, or given up at the end
+	outcomeDropped = "dropped" // not tried: mail is off, or too many waited
+)
+
+// provider delivers one message. An error that is a refusal will be the same
+// next time.
+type provider interface {
+	deliver(ctx context.Context, m app.Mail) error
+}
+
+// refusal is an error that another attempt would meet again.
+type refusal struct{ err error }
+
+func (r refusal) Error() string { return r.err.Error() }
+func (r refusal) Unwrap() error { return r.err }
+
+// final says that an error will be the same next time.
+func final(err error) error { return refusal{err} }
+
+// errRecipient does not repeat the address.
+var errRecipient = errors.New("the recipient's address is none")
+
+// way is a provider with its name.
+type way struct {
+	name string
+	provider
+}
+
+// Sender is a queue of messages and the goroutine that delivers them.
+type Sender struct {
+	o        Options
+	ways     []way // in the order in which they are tried; none: mail is off
+	cancel   context.CancelFunc
+	stopped  chan struct{}
+	warned   sync.Once
+	outcomes *prometheus.CounterVec
+
+	mu     sync.RWMutex // held for reading while a message enters the queue
+	closed bool
+	queue  chan app.Mail
+}
+
+var _ app.Mailer = (*Sender)(nil)
+
+// New starts a sender. Errors: an unknown provider, a directory that cannot be
+// made.
+func New(o Options) (*Sender, error) {
+	o.setDefaults()
 	s := &Sender{
-		o: o, provider: p, queue: make(chan app.Mail, o.Queue),
-		stop: make(chan struct{}), stopped: make(chan struct{}),
+		o: o, queue: make(chan app.Mail, o.Queue), stopped: make(chan struct{}),
 		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "defarm_mails_total", Help: "Mails by how they ended.",
-		}, []string{"outcome"}),
+			Name: "defarm_mails_total", Help: "Mails by who was to deliver them and how that ended.",
+		}, []string{"provider", "outcome"}),
+	}
+	var err error
+	if s.ways, err = s.o.ways(); err != nil {
+		return nil, err
 	}
 	if o.Metrics != nil {
 		if err := o.Metrics.Register(s.outcomes); err != nil {
 			return nil, fmt.Errorf("register mail metrics: %w", err)
 		}
 	}
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	go s.run()
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancel(context.Background())
+	go s.run(ctx)
 	return s, nil
 }
 
-func (o *Options) provider() (provider, error) {
+func (o *Options) ways() ([]way, error) {
 	switch o.Provider {
-	case "", "none":
-		return nil, nil //nolint:nilnil // mail is off
+	case "none":
+		return nil, nil
 	case "smtp":
-		return &smtpProvider{o}, nil
+		return []way{{o.Provider, &smtpProvider{o}}}, nil
 	case "mailersend":
-		p := provider(&mailerSend{o})
+		ways := []way{{o.Provider, &mailerSend{o}}}
 		if o.SMTP.Host != "" {
-			p = &fallback{first: p, second: &smtpProvider{o}}
+			ways = append(ways, way{"smtp", &smtpProvider{o}})
 		}
-		return p, nil
+		return ways, nil
 	case "sendgrid":
-		return &sendGrid{o}, nil
+		return []way{{o.Provider, &sendGrid{o}}}, nil
 	case "directory":
-		return newDirectory(o)
+		d, err := newDirectory(o)
+		return []way{{o.Provider, d}}, err
 	case "log":
-		return &logProvider{o.Logger}, nil
+		return []way{{o.Provider, &logProvider{o.Logger}}}, nil
 	default:
 		return nil, fmt.Errorf("mail: unknown provider %q", o.Provider)
 	}
@@ -142,67 +177,100 @@ func (o *Options) provider() (provider, error) {
 
 // Send implements app.Mailer.
 func (s *Sender) Send(_ context.Context, m app.Mail) error {
-	if s.provider == nil {
-		s.outcomes.WithLabelValues("off").Inc()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return app.Busy(app.ReasonShuttingDown)
+	}
+	if len(s.ways) == 0 {
+		s.count(s.o.Provider, outcomeDropped)
 		s.warned.Do(func() {
 			s.o.Logger.Warn("mail is off: a mail was not sent (see mail.provider in the configuration); this is said once")
 		})
 		return nil
 	}
-	select {
-	case <-s.stop:
-		return app.Busy(app.ReasonShuttingDown)
-	default:
-	}
+	// What would start another header must not reach any provider.
+	m.ToName, m.Subject = oneLine(m.ToName), oneLine(m.Subject)
 	select {
 	case s.queue <- m:
 		return nil
 	default:
-		s.outcomes.WithLabelValues("refused").Inc()
+		s.count(s.o.Provider, outcomeDropped)
 		return app.Busy(app.ReasonMailBusy)
 	}
 }
 
-func (s *Sender) run() {
+// run delivers until the queue is closed and empty. What is being delivered ends
+// with ctx.
+func (s *Sender) run(ctx context.Context) {
 	defer close(s.stopped)
-	for {
-		select {
-		case m := <-s.queue:
-			s.deliver(m)
-		case <-s.stop:
-			for {
-				select {
-				case m := <-s.queue:
-					s.deliver(m)
-				default:
-					return
-				}
-			}
-		}
+	for m := range s.queue {
+		s.deliver(ctx, m)
 	}
 }
 
 // deliver tries until it succeeds, is refused for good, or has tried enough.
-func (s *Sender) deliver(m app.Mail) {
+func (s *Sender) deliver(ctx context.Context, m app.Mail) {
 	pauses := backoff.NewExponentialBackOff()
-	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = s.o.Pause, 2, time.Minute
-	_, err := backoff.Retry(s.ctx, func() (struct{}, error) {
-		ctx, cancel := context.WithTimeout(s.ctx, s.o.Timeout)
-		defer cancel()
-		return struct{}{}, s.provider.deliver(ctx, m)
-	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(attempts))
+	pauses.InitialInterval, pauses.Multiplier, pauses.MaxInterval = s.o.Pause, 2, longestPause
+	left := s.ways
+	by, err := backoff.Retry(ctx, func() (by string, err error) {
+		by, left, err = s.attempt(ctx, m, left)
+		if err != nil && len(left) == 0 {
+			return "", backoff.Permanent(err)
+		}
+		return by, err
+	}, backoff.WithBackOff(pauses), backoff.WithMaxTries(attempts),
+		// The attempts are bounded one by one.
+		backoff.WithMaxElapsedTime(0))
 	if err != nil {
-		s.outcomes.WithLabelValues("failed").Inc()
+		s.count(s.o.Provider, outcomeFailed)
 		s.o.Logger.Error("a mail was not delivered", slog.String("provider", s.o.Provider), slog.String("error", scrub(err, m)))
 		return
 	}
-	s.outcomes.WithLabelValues("sent").Inc()
+	s.count(by, outcomeSent)
+}
+
+// attempt tries the ways one after the other, each with the whole time of an
+// attempt. It returns who took the message, or which ways did not refuse it for
+// good.
+func (s *Sender) attempt(ctx context.Context, m app.Mail, ways []way) (by string, left []way, err error) {
+	for _, w := range ways {
+		e := s.once(ctx, m, w)
+		if e == nil {
+			return w.name, nil, nil
+		}
+		err = errors.Join(err, e)
+		var refused refusal
+		if !errors.As(e, &refused) {
+			left = append(left, w)
+		}
+	}
+	return "", left, err
+}
+
+func (s *Sender) once(ctx context.Context, m app.Mail, p provider) error {
+	if oneLine(m.To) != m.To {
+		return final(errRecipient) // a name can be mended, an address cannot
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
+	defer cancel()
+	return p.deliver(ctx, m)
+}
+
+func (s *Sender) count(provider, outcome string) {
+	s.outcomes.WithLabelValues(provider, outcome).Inc()
 }
 
 // Close delivers what still waits and ends. When ctx ends first, what is left is
 // given up and counts as failed.
 func (s *Sender) Close(ctx context.Context) error {
-	s.once.Do(func() { close(s.stop) })
+	s.mu.Lock()
+	if !s.closed {
+		s.closed = true
+		close(s.queue)
+	}
+	s.mu.Unlock()
 	defer s.cancel()
 	select {
 	case <-s.stopped:
@@ -210,45 +278,41 @@ func (s *Sender) Close(ctx context.Context) error {
 		s.cancel()
 		<-s.stopped
 	}
+	s.o.Client.CloseIdleConnections()
 	if s.o.Metrics != nil {
 		s.o.Metrics.Unregister(s.outcomes)
 	}
 	return nil
 }
 
-// scrub is the text of an error without the address that a server may repeat.
+const (
+	// longWord is from how many bytes on a word of a mail may be a secret.
+	longWord = 16
+	// longestError bounds what a server's answer adds to the log, in bytes.
+	longestError = 1 << 10
+)
+
+// scrub is the text of an error without what a server may have repeated of the
+// mail: the address and the long words of the text, as the token in the link.
 func scrub(err error, m app.Mail) string {
+	notWord := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 	text := err.Error()
-	for _, private := range []string{m.To, m.ToName} {
-		if private != "" {
-			text = strings.ReplaceAll(text, private, "…")
+	for _, word := range append(strings.FieldsFunc(m.Text+" "+m.ToName, notWord), m.To) {
+		if len(word) >= longWord || word == m.To && word != "" {
+			text = replaceFold(text, word)
 		}
+	}
+	if len(text) > longestError {
+		text = strings.ToValidUTF8(text[:longestError], "") + "…"
 	}
 	return text
 }
 
-// final says that an error will be the same next time.
-func final(err error) error { return backoff.Permanent(err) }
-
-// fallback tries a second way when the first fails.
-type fallback struct{ first, second provider }
-
-func (f *fallback) deliver(ctx context.Context, m app.Mail) error {
-	err := f.first.deliver(ctx, m)
-	if err == nil {
-		return nil
+// replaceFold takes a word out of a text, in whatever case it is.
+func replaceFold(text, word string) string {
+	found, err := regexp.Compile("(?i)" + regexp.QuoteMeta(word))
+	if err != nil { // not valid text
+		return strings.ReplaceAll(text, word, "…")
 	}
-	if e := f.second.deliver(ctx, m); e != nil {
-		return errors.Join(unwrapFinal(err), e)
-	}
-	return nil
-}
-
-// unwrapFinal is the error without the mark of final: the second way decides.
-func unwrapFinal(err error) error {
-	var permanent *backoff.PermanentError
-	if errors.As(err, &permanent) {
-		return permanent.Err
-	}
-	return err
+	return found.ReplaceAllLiteralString(text, "…")
 }

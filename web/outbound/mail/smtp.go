@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
+	"net/textproto"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -40,16 +42,32 @@ func (p *smtpProvider) deliver(ctx context.Context, m app.Mail) error {
 	if err != nil {
 		return final(fmt.Errorf("smtp: %w", err))
 	}
+	// The library looks at the context while it dials only.
+	release := context.AfterFunc(ctx, d.close)
 	err = client.DialAndSendWithContext(ctx, msg)
+	release()
 	d.close()
-	var refused *gomail.SendError
-	if errors.As(err, &refused) && !refused.IsTemp() && refused.ErrorCode() >= 500 {
+	switch {
+	case err == nil, msg.IsDelivered(): // whatever came after the server took it
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("smtp: %w: %w", context.Cause(ctx), err)
+	case refusedForGood(err):
 		return final(fmt.Errorf("smtp: %w", err))
-	}
-	if err != nil {
+	default:
 		return fmt.Errorf("smtp: %w", err)
 	}
-	return nil
+}
+
+// refusedForGood says that the server answered with 5xx, be it to the greeting,
+// the login or the message.
+func refusedForGood(err error) bool {
+	var sending *gomail.SendError
+	if errors.As(err, &sending) {
+		return sending.ErrorCode() >= 500
+	}
+	var answer *textproto.Error
+	return errors.As(err, &answer) && answer.Code >= 500
 }
 
 // config is the TLS settings for the server.
@@ -66,6 +84,9 @@ func (s SMTP) config() *tls.Config {
 type dialer struct {
 	tls    bool // from the first byte on
 	config *tls.Config
+
+	mu     sync.Mutex
+	closed bool
 	conns  []net.Conn
 }
 
@@ -79,11 +100,20 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
 	d.conns = append(d.conns, conn)
 	return conn, nil
 }
 
+// close ends what is open and what is still to come.
 func (d *dialer) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
 	for _, c := range d.conns {
 		_ = c.Close() // closed before, as a rule
 	}
@@ -101,8 +131,12 @@ func (p *smtpProvider) client(d *dialer) (*gomail.Client, error) {
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS)) // with tls the dialer does it
 	}
 	if s.Username != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
-			gomail.WithUsername(s.Username), gomail.WithPassword(s.Password))
+		// Named one by one, because its own discovery takes a connection of our
+		// dialer for one in clear. In clear PLAIN and LOGIN refuse to run, but
+		// to a server on the same machine.
+		options = append(options, gomail.WithUsername(s.Username), gomail.WithPassword(s.Password),
+			gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1,
+				gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin))
 	}
 	return gomail.NewClient(s.Host, options...)
 }
@@ -114,11 +148,13 @@ func (o *Options) message(m app.Mail) (*gomail.Msg, error) {
 	if from == "" {
 		from = "defarm@localhost" // development providers need no sender
 	}
-	err := errors.Join(msg.From(address(o.FromName, from)), msg.AddTo(address(m.ToName, m.To)))
-	if err != nil {
-		return nil, fmt.Errorf("address: %w", err)
+	if err := msg.From(address(o.FromName, from)); err != nil {
+		return nil, fmt.Errorf("the sender's address: %w", err)
 	}
-	msg.Subject(oneLine(m.Subject))
+	if msg.AddTo(address(m.ToName, m.To)) != nil { // its text repeats the address
+		return nil, errRecipient
+	}
+	msg.Subject(m.Subject)
 	msg.SetDateWithValue(o.Now().Truncate(time.Second))
 	msg.SetMessageID()
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
