@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -92,16 +95,26 @@ type smtpPeer struct {
 	mu       sync.Mutex
 	answers  []string
 	messages [][]byte
+	logins   []string
 	served   sync.WaitGroup
+	// tls, when set, is offered by STARTTLS, and spoken from the first byte on
+	// with implicit.
+	tls      *tls.Config
+	implicit bool
 }
 
 func startSMTP(t *testing.T, answers ...string) *smtpPeer {
+	t.Helper()
+	return startPeer(t, &smtpPeer{answers: answers})
+}
+
+func startPeer(t *testing.T, p *smtpPeer) *smtpPeer {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &smtpPeer{t: t, listener: l, answers: answers}
+	p.t, p.listener = t, l
 	p.served.Go(func() {
 		for {
 			conn, err := l.Accept()
@@ -132,6 +145,9 @@ func (p *smtpPeer) options() Options {
 
 func (p *smtpPeer) serve(conn net.Conn) {
 	defer conn.Close()
+	if p.implicit {
+		conn = tls.Server(conn, p.tls)
+	}
 	say := func(line string) { fmt.Fprintf(conn, "%s\r\n", line) }
 	in := bufio.NewReader(conn)
 	say("220 peer")
@@ -142,7 +158,24 @@ func (p *smtpPeer) serve(conn net.Conn) {
 		}
 		switch verb := strings.ToUpper(strings.Fields(line + " x")[0]); verb {
 		case "EHLO":
-			say("250 peer")
+			if _, secure := conn.(*tls.Conn); secure {
+				say("250-peer")
+				say("250 AUTH PLAIN")
+			} else if p.tls != nil {
+				say("250-peer")
+				say("250 STARTTLS")
+			} else {
+				say("250 peer")
+			}
+		case "STARTTLS":
+			say("220 go on")
+			conn = tls.Server(conn, p.tls)
+			in = bufio.NewReader(conn)
+		case "AUTH":
+			p.mu.Lock()
+			p.logins = append(p.logins, strings.TrimSpace(line))
+			p.mu.Unlock()
+			say("235 welcome")
 		case "RCPT":
 			say(p.answer())
 		case "DATA":
@@ -223,6 +256,42 @@ func TestSMTPWithoutTLS(t *testing.T) {
 	o.SMTP.Security = "starttls"
 	if _, outcomes := send(t, o); outcomes["sent"] != 0 || len(peer.messages) != 0 {
 		t.Errorf("outcomes %v: the mail went over the wire in clear", outcomes)
+	}
+}
+
+// Over TLS, begun by STARTTLS or at once, the mail goes with a login; a
+// certificate of somebody else's is not accepted.
+func TestSMTPOverTLS(t *testing.T) {
+	t.Parallel()
+	https := httptest.NewTLSServer(nil) // for its certificate of 127.0.0.1
+	defer https.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(https.Certificate())
+	for _, security := range []string{"starttls", "tls"} {
+		for _, trusted := range []bool{true, false} {
+			peer := startPeer(t, &smtpPeer{
+				tls: &tls.Config{Certificates: https.TLS.Certificates}, implicit: security == "tls", //nolint:gosec // the peer's
+			})
+			o := peer.options()
+			o.SMTP.Security, o.SMTP.Username, o.SMTP.Password = security, "farm", "secret-key"
+			if trusted {
+				o.SMTP.TLS = &tls.Config{RootCAs: roots, ServerName: o.SMTP.Host, MinVersion: tls.VersionTLS12}
+			}
+			log, outcomes := send(t, o)
+			peer.listener.Close()
+			peer.served.Wait()
+			if sent := outcomes["sent"] == 1; sent != trusted || len(peer.messages) != int(outcomes["sent"]) {
+				t.Errorf("%s, trusted %t: outcomes %v, %d messages; log %s", security, trusted, outcomes, len(peer.messages), log)
+			}
+			plain := base64.StdEncoding.EncodeToString([]byte("\x00farm\x00secret-key"))
+			if trusted && (len(peer.logins) != 1 || peer.logins[0] != "AUTH PLAIN "+plain) {
+				t.Errorf("%s: logins %q, want one", security, peer.logins)
+			}
+			if !trusted && len(peer.logins) != 0 {
+				t.Errorf("%s: the password went to a stranger", security)
+			}
+			wantPrivate(t, log)
+		}
 	}
 }
 

@@ -95,11 +95,14 @@ func (p *smtpProvider) client(d *dialer) (*gomail.Client, error) {
 		gomail.WithPort(s.Port), gomail.WithTimeout(p.o.Timeout),
 		gomail.WithDialContextFunc(d.dial), gomail.WithTLSConfig(d.config),
 	}
-	if s.Security == "starttls" || s.Security == "" {
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
-	} else {
-		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS)) // with tls the dialer does it
+	policy := gomail.TLSMandatory
+	switch s.Security {
+	case "tls":
+		policy = gomail.TLSOpportunistic // the dialer has done it; the library looks, and finds it done
+	case "none":
+		policy = gomail.NoTLS
 	}
+	options = append(options, gomail.WithTLSPolicy(policy))
 	if s.Username != "" {
 		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
 			gomail.WithUsername(s.Username), gomail.WithPassword(s.Password))
