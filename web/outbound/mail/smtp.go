@@ -112,7 +112,7 @@ func (p *smtpProvider) client(d *dialer) (*gomail.Client, error) {
 
 // message writes a mail as it goes over the wire.
 func (o *Options) message(m app.Mail) (*gomail.Msg, error) {
-	msg := gomail.NewMsg()
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	from := o.FromEmail
 	if from == "" {
 		from = "defarm@localhost" // development providers need no sender
