@@ -163,18 +163,24 @@ func (l *Limiter[K]) makeRoom(s *shard[K], now int64) {
 	if len(s.keys) < l.perMax {
 		return
 	}
+	displace(s.keys, (*history).newest)
+}
+
+// displace forgets the one that was used longest ago of the few keys that Go's
+// random iteration of a map meets first.
+func displace[K comparable, V any](keys map[K]V, last func(V) int64) {
 	var (
 		victim K
 		oldest int64
 		seen   int
 	)
-	for k, h := range s.keys { // Go starts a map's iteration at random
-		if seen == 0 || h.newest() < oldest {
-			victim, oldest = k, h.newest()
+	for k, v := range keys {
+		if at := last(v); seen == 0 || at < oldest {
+			victim, oldest = k, at
 		}
 		if seen++; seen == evictionSample {
 			break
 		}
 	}
-	delete(s.keys, victim)
+	delete(keys, victim)
 }

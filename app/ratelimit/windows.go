@@ -208,18 +208,5 @@ func (w *Windows[K]) makeRoom(s *windowShard[K], now int64) {
 	if len(s.keys) < w.perMax {
 		return
 	}
-	var (
-		victim K
-		oldest int64
-		seen   int
-	)
-	for k, u := range s.keys { // Go starts a map's iteration at random
-		if seen == 0 || u.last < oldest {
-			victim, oldest = k, u.last
-		}
-		if seen++; seen == evictionSample {
-			break
-		}
-	}
-	delete(s.keys, victim)
+	displace(s.keys, func(u *windowUse) int64 { return u.last })
 }
