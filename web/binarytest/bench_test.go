@@ -21,7 +21,7 @@ import (
 const benchClients = 32
 
 // BenchmarkServer measures the program over HTTP, with its default settings
-// (synchronous=FULL, bcrypt cost 12), beside what the driver and bcrypt do by
+// (synchronous=FULL, bcrypt cost 12) but for the rate limit, beside what the driver and bcrypt do by
 // themselves in the same run:
 //
 //	go test -run - -bench Server ./web/binarytest
@@ -35,7 +35,7 @@ func BenchmarkServer(b *testing.B) {
 	b.Run("raw/read by key", rawReads)
 	b.Run("raw/bcrypt cost 12", rawBcrypt)
 
-	p := serve(b, []string{"DEFARM_AUTH_BCRYPT_COST=12"}, "--data-dir", b.TempDir()+"/data")
+	p := serve(b, []string{"DEFARM_AUTH_BCRYPT_COST=12", "DEFARM_LIMITS_USER_PER_MINUTE=0"}, "--data-dir", b.TempDir()+"/data")
 	f := newFarm(b, p.ready.URL)
 	dfids := benchHerd(b, p.ready.URL, f, 2000)
 	var serial atomic.Int64
