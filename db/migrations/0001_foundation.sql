@@ -214,7 +214,7 @@ CREATE INDEX circuit_operations_circuit ON circuit_operations (circuit_row, row)
 
 CREATE TABLE circuit_activities (
 	row          INTEGER PRIMARY KEY,
-	id           TEXT    NOT NULL UNIQUE,
+	id           TEXT    NOT NULL, -- random: an index would touch a page for each row
 	circuit_row  INTEGER NOT NULL REFERENCES circuits (row),
 	circuit_name TEXT    NOT NULL,
 	type         TEXT    NOT NULL,
@@ -228,7 +228,7 @@ CREATE INDEX circuit_activities_circuit ON circuit_activities (circuit_row, row)
 
 CREATE TABLE user_activities (
 	row           INTEGER PRIMARY KEY,
-	id            TEXT    NOT NULL UNIQUE,
+	id            TEXT    NOT NULL, -- as above
 	user_id       TEXT    NOT NULL,
 	workspace_id  TEXT    NOT NULL,
 	at            INTEGER NOT NULL,

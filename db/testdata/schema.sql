@@ -38,7 +38,7 @@ CREATE TABLE canonical_identifiers (
 ) WITHOUT ROWID;
 CREATE TABLE circuit_activities (
 	row          INTEGER PRIMARY KEY,
-	id           TEXT    NOT NULL UNIQUE,
+	id           TEXT    NOT NULL, -- random: an index would touch a page for each row
 	circuit_row  INTEGER NOT NULL REFERENCES circuits (row),
 	circuit_name TEXT    NOT NULL,
 	type         TEXT    NOT NULL,
@@ -226,7 +226,7 @@ CREATE TABLE tier_uses (
 ) WITHOUT ROWID;
 CREATE TABLE user_activities (
 	row           INTEGER PRIMARY KEY,
-	id            TEXT    NOT NULL UNIQUE,
+	id            TEXT    NOT NULL, -- as above
 	user_id       TEXT    NOT NULL,
 	workspace_id  TEXT    NOT NULL,
 	at            INTEGER NOT NULL,

@@ -21,7 +21,7 @@ import (
 const benchClients = 32
 
 // BenchmarkServer measures the program over HTTP, with its default settings
-// (synchronous=FULL, bcrypt cost 12), beside what the driver and bcrypt do by
+// (synchronous=FULL, bcrypt cost 12) but for the rate limit, beside what the driver and bcrypt do by
 // themselves in the same run:
 //
 //	go test -run - -bench Server ./web/binarytest

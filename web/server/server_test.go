@@ -187,18 +187,18 @@ func TestGeneratedSecret(t *testing.T) {
 func TestBasePath(t *testing.T) {
 	t.Parallel()
 	c := testConfig(t)
-	c.Server.BasePath = "/farm/api"
+	c.Server.BasePath = "/herd/api"
 	s := mustOpen(t, c, Options{})
-	if !strings.HasSuffix(s.URL(), "/farm/api") {
+	if !strings.HasSuffix(s.URL(), "/herd/api") {
 		t.Errorf("URL: got %s", s.URL())
 	}
 	if status, _ := fetch(t, s.URL()+"/livez"); status != http.StatusOK {
 		t.Errorf("below the base path: got %d", status)
 	}
-	if status, _ := fetch(t, strings.TrimSuffix(s.URL(), "/farm/api")+"/livez"); status != http.StatusNotFound {
+	if status, _ := fetch(t, strings.TrimSuffix(s.URL(), "/herd/api")+"/livez"); status != http.StatusNotFound {
 		t.Errorf("beside the base path: got %d, want 404", status)
 	}
-	if _, body := fetch(t, s.URL()+"/docs"); !strings.Contains(body, "/farm/api/") {
+	if _, body := fetch(t, s.URL()+"/docs"); !strings.Contains(body, "/herd/api/") {
 		t.Error("the documentation page does not know the base path")
 	}
 }

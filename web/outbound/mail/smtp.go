@@ -125,11 +125,14 @@ func (p *smtpProvider) client(d *dialer) (*gomail.Client, error) {
 		gomail.WithPort(s.Port), gomail.WithTimeout(p.o.Timeout),
 		gomail.WithDialContextFunc(d.dial), gomail.WithTLSConfig(d.config),
 	}
-	if s.Security == "starttls" || s.Security == "" {
-		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
-	} else {
-		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS)) // with tls the dialer does it
+	policy := gomail.TLSMandatory
+	switch s.Security {
+	case "tls":
+		policy = gomail.TLSOpportunistic // the dialer has done it; the library looks, and finds it done
+	case "none":
+		policy = gomail.NoTLS
 	}
+	options = append(options, gomail.WithTLSPolicy(policy))
 	if s.Username != "" {
 		// Named one by one, because its own discovery takes a connection of our
 		// dialer for one in clear. In clear PLAIN and LOGIN refuse to run, but
@@ -143,7 +146,7 @@ func (p *smtpProvider) client(d *dialer) (*gomail.Client, error) {
 
 // message writes a mail as it goes over the wire.
 func (o *Options) message(m app.Mail) (*gomail.Msg, error) {
-	msg := gomail.NewMsg()
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	from := o.FromEmail
 	if from == "" {
 		from = "defarm@localhost" // development providers need no sender
