@@ -298,8 +298,8 @@ type CircuitReads interface {
 // CircuitRows changes circuits.
 type CircuitRows interface {
 	CircuitReads
-	// Insert stores a new circuit with members, roles and published items,
-	// and sets Row.
+	// Insert stores a new circuit with members and roles, and sets Row.
+	// Nothing is published in it yet: see Publish.
 	Insert(c *Circuit) error
 	// PutItem places an item, or renews its place: Whole is never lost,
 	// Quoted is what the caller gives.

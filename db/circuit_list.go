@@ -1,6 +1,8 @@
 package db
 
 import (
+	"math"
+
 	"github.com/google/uuid"
 
 	"github.com/defarm-repo/defarm/app"
@@ -43,7 +45,7 @@ func scanCircuitRef(r scanner) (circuitRef, error) {
 func (t circuits) ListIDs(userID string, own, public bool, status app.CircuitStatus, p app.Page) ([]uuid.UUID, error) {
 	var mine, open []circuitRef
 	var err error
-	end := p.Offset + p.Limit
+	end := p.Limit + min(p.Offset, math.MaxInt-p.Limit) // a negative limit would be none
 	if own {
 		if mine, err = collect(t.s, scanCircuitRef, ownCircuitsSQL, userID, string(status), end); err != nil {
 			return nil, err

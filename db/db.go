@@ -197,18 +197,20 @@ func (d *DB) Ping(ctx context.Context) error {
 
 // Close refuses new writes and reads with CodeBusy, runs and answers the
 // writes that are queued, waits for the running reads, copies the log into the
-// database and closes everything. Its goroutines have ended when it returns.
+// database, unless that is left to others, and closes everything. Its
+// goroutines have ended when it returns.
 // Further calls give the same result.
 func (d *DB) Close() error {
 	d.closeOnce.Do(func() {
 		d.writer.refuse()
 		errs := []error{d.checks.close()}
 		d.writer.drain()
-		errs = append(errs, d.readers.close())
-		if !d.o.ExternalCheckpoints {
-			errs = append(errs, d.writer.pass(modeTruncate))
+		if d.o.ExternalCheckpoints {
+			// Readers last: they leave the log alone.
+			errs = append(errs, d.writer.s.close(), d.pool.Close(), d.readers.close())
+		} else {
+			errs = append(errs, d.readers.close(), d.writer.pass(modeTruncate), d.writer.s.close(), d.pool.Close())
 		}
-		errs = append(errs, d.writer.s.close(), d.pool.Close())
 		d.cache.close()
 		d.m.unregister()
 		errs = append(errs, d.lock.Close())

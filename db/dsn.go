@@ -80,8 +80,15 @@ func dsn(o Options, r role) (string, error) {
 	if !strings.HasPrefix(path, "/") {
 		path = "/" + path // a drive letter
 	}
+	mode := "rw"
+	if r == roleReader && o.ExternalCheckpoints {
+		// The last connection to be closed copies the log and removes it,
+		// and the driver has no switch for that. One that cannot write the
+		// file does not, and leaves both to the replicator; see Close.
+		mode = "ro"
+	}
 	q := url.Values{
-		"mode":       {"rw"},
+		"mode":       {mode},
 		"_txlock":    {"immediate"},
 		"_defensive": {"1"}, // no writes to the schema table or shadow tables
 		"_dqs":       {"0"}, // "x" is a name, never a string

@@ -138,7 +138,8 @@ func (t items) VisibleRows(userID string, everything bool, f app.ItemFilter, p a
 	out := make([]int64, 0, min(p.Limit, maxPiece))
 	next := int64(1)
 	for len(out) < p.Limit {
-		piece, err := take(rows, next, min(p.Limit-len(out)+skip, maxPiece))
+		// skip may be as large as a number can be: bounded before it is added to.
+		piece, err := take(rows, next, min(p.Limit-len(out)+min(skip, maxPiece), maxPiece))
 		if err != nil {
 			return nil, fmt.Errorf("list items: %w", err)
 		}

@@ -16,8 +16,8 @@ import (
 	"github.com/defarm-repo/defarm/app"
 )
 
-// registerOp is one operation on one account's balance: a write of value, or a
-// read that gave it.
+// registerOp is one operation on one account's balance or one item's count of
+// events: a write of value, or a read that gave it.
 type registerOp struct {
 	key   string
 	write bool
@@ -70,11 +70,10 @@ func TestLinearizable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			d := engineDB(t, edit, func(o *Options) { o.Readers, o.ReadWait, o.Writer.MaxWait = 4, patience, patience })
-			keys := []string{"a", "b", "c"}
 			mustWrite(t, d, func(tx app.Tx) error {
-				return errors.Join(put(tx, "a"), put(tx, "b"), put(tx, "c"))
+				return errors.Join(put(tx, "a"), put(tx, "b"), tx.Items().Insert(tracedItem("u", 1)), tx.Items().Insert(tracedItem("u", 2)))
 			})
-			history := record(t, d, keys)
+			history := record(t, d, []registerKey{userKey("a"), userKey("b"), itemKey(1), itemKey(2)})
 			if got := porcupine.CheckOperationsTimeout(registers(), history, patience); got != porcupine.Ok {
 				t.Errorf("%d operations: got %s, want that they are linearizable", len(history), got)
 			}
@@ -82,9 +81,61 @@ func TestLinearizable(t *testing.T) {
 	}
 }
 
+// registerKey is one register and how it is read and written.
+type registerKey struct {
+	name  string
+	read  func(ctx context.Context, d *DB, rnd *rand.Rand) (int64, error)
+	write func(tx app.Tx, value int64) error
+}
+
+func userKey(id string) registerKey {
+	return registerKey{
+		name: "user " + id,
+		read: func(ctx context.Context, d *DB, _ *rand.Rand) (int64, error) {
+			u, err := d.User(ctx, id)
+			if err != nil {
+				return 0, err
+			}
+			return u.Credits, nil
+		},
+		write: func(tx app.Tx, value int64) error { return rename(tx, id, value) },
+	}
+}
+
+// itemKey is read by DFID or by row number, as it comes.
+func itemKey(n int) registerKey {
+	dfid := tracedItem("u", n).DFID
+	return registerKey{
+		name: "item " + dfid,
+		read: func(ctx context.Context, d *DB, rnd *rand.Rand) (int64, error) {
+			if rnd.IntN(2) == 0 {
+				it, err := d.Item(ctx, dfid)
+				if err != nil {
+					return 0, err
+				}
+				return it.EventCount, nil
+			}
+			list, err := d.Items(ctx, []int64{int64(n)}) // they were inserted in that order
+			if err != nil || len(list) != 1 || list[0].DFID != dfid {
+				return 0, fmt.Errorf("row %d: got %v (%w), want %s", n, list, err, dfid)
+			}
+			return list[0].EventCount, nil
+		},
+		write: func(tx app.Tx, value int64) error {
+			old, err := tx.Items().ByDFID(dfid)
+			if err != nil {
+				return err
+			}
+			it := tracedItem("u", n)
+			it.EventCount = value
+			return tx.Items().Update(old, it)
+		},
+	}
+}
+
 // record runs clients that read and write the keys at random, and gives what
 // they called and were answered.
-func record(t *testing.T, d *DB, keys []string) []porcupine.Operation {
+func record(t *testing.T, d *DB, keys []registerKey) []porcupine.Operation {
 	t.Helper()
 	const clients, each = 8, 150
 	start := time.Now()
@@ -95,21 +146,19 @@ func record(t *testing.T, d *DB, keys []string) []porcupine.Operation {
 		all.Go(func() {
 			rng := rand.New(rand.NewPCG(1, uint64(id)))
 			for range each {
-				op := registerOp{key: keys[rng.IntN(len(keys))], write: rng.IntN(3) == 0}
+				key := keys[rng.IntN(len(keys))]
+				op := registerOp{key: key.name, write: rng.IntN(3) == 0}
 				var seen int64
 				var err error
 				call := time.Since(start)
 				if op.write {
 					op.value = value.Add(1)
-					err = d.Write(context.Background(), func(tx app.Tx) error { return rename(tx, op.key, op.value) })
+					err = d.Write(context.Background(), func(tx app.Tx) error { return key.write(tx, op.value) })
 				} else {
-					var u *app.User
-					if u, err = d.User(context.Background(), op.key); err == nil {
-						seen = u.Credits
-					}
+					seen, err = key.read(context.Background(), d, rng)
 				}
 				if err != nil {
-					t.Errorf("client %d: %v", id, err)
+					t.Errorf("client %d, %s: %v", id, key.name, err)
 					return
 				}
 				histories[id] = append(histories[id], porcupine.Operation{

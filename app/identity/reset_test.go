@@ -115,7 +115,7 @@ func newResets(t *testing.T, edits ...func(*Config)) *resetFixture {
 // finish waits until everything that was asked for has been looked into.
 func (f *resetFixture) finish() {
 	f.t.Helper()
-	if err := f.Service.Close(); err != nil {
+	if err := f.Close(); err != nil {
 		f.t.Errorf("close service: %v", err)
 	}
 }

@@ -62,6 +62,8 @@
 //	guarded, rate limits      keys per hour, no headers           keys and accounts, minute, hour     01 §6.3 no. 6, 7
 //	                                                              and day; X-RateLimit-Limit,
 //	                                                              -Remaining, -Reset
+//	guarded, concurrency      never looked at                     429 with the body of a rate limit   as above, when tiers are
+//	                                                                                                  enforced
 //	guarded, tiers, credits   never looked at                     403 tier_limit_exceeded, 402        01 §5.11, §6.4; off by
 //	                                                              insufficient_credits when enforced  default
 //	any, 401                  no header                           WWW-Authenticate: Bearer            RFC 9110

@@ -82,6 +82,10 @@ func checkKind(dir string, kind dataKind) error {
 		return err
 	}
 	switch {
+	case kind == dataReal && isDemo && !hasData: // a start with --demo that failed
+		if err := os.Remove(filepath.Join(dir, demoMarker)); err != nil {
+			return fmt.Errorf("unmark data directory: %w", err)
+		}
 	case kind == dataReal && isDemo:
 		return fmt.Errorf("data directory %s was made with --demo and its accounts have well-known passwords: start with --demo, or choose another directory with --data-dir", dir)
 	case kind == dataDemo && hasData && !isDemo:

@@ -133,6 +133,18 @@ func TestDemoDirectories(t *testing.T) {
 	if _, ok := again.DemoCircuit(); !ok {
 		t.Error("no demo circuit at the second start")
 	}
+	// What is left of a start with --demo that made no database binds nobody.
+	failed := testConfig(t)
+	if err := os.MkdirAll(failed.DataDir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(failed.DataDir, demoMarker), []byte(demoMarkerText), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustOpen(t, failed, Options{})
+	if left, err := exists(filepath.Join(failed.DataDir, demoMarker)); left || err != nil {
+		t.Errorf("the marker of a start that failed: there %t (%v)", left, err)
+	}
 }
 
 // The generated key is for the owner alone, is kept, and one that others can
