@@ -2,6 +2,8 @@ package app
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -53,7 +55,9 @@ type Item struct {
 	SourceEntries []uuid.UUID
 	Confidence    float64
 	Status        ItemStatus
-	MergedInto    string // local id of the master when Status is ItemMergedInto
+	// MergedInto is what the item became part of: the local id of the master
+	// of a local item, the DFID of the primary of a traced one; else "".
+	MergedInto string
 	// MerkleRoot is TREE over the leaves of the item's events (contract 07
 	// §6.1), "" while there are none; EventCount is their number.
 	MerkleRoot string
@@ -71,6 +75,25 @@ func (it *Item) Wire(encode func(*Item) []byte) []byte {
 	b := encode(it)
 	it.wire.Store(&b)
 	return b
+}
+
+// Clone returns a copy that may be changed; the values of Data are shared.
+func (it *Item) Clone() *Item {
+	c := &Item{
+		Row: it.Row, DFID: it.DFID, LocalID: it.LocalID, OwnerID: it.OwnerID, WorkspaceID: it.WorkspaceID,
+		LegacyMode: it.LegacyMode, Identifiers: slices.Clone(it.Identifiers), Aliases: slices.Clone(it.Aliases),
+		Fingerprint: it.Fingerprint, Data: maps.Clone(it.Data), Provenance: maps.Clone(it.Provenance),
+		CreatedAt: it.CreatedAt, ModifiedAt: it.ModifiedAt, SourceEntries: slices.Clone(it.SourceEntries),
+		Confidence: it.Confidence, Status: it.Status, MergedInto: it.MergedInto,
+		MerkleRoot: it.MerkleRoot, EventCount: it.EventCount,
+	}
+	if c.Data == nil {
+		c.Data = make(map[string]json.RawMessage)
+	}
+	if c.Provenance == nil {
+		c.Provenance = make(map[string]Provenance)
+	}
+	return c
 }
 
 // Local reports whether the item has no DFID yet.

@@ -73,6 +73,11 @@ type Tx interface {
 	TierUses() TierUseRows
 	PasswordResets() PasswordResetRows
 
+	// Try runs fn as a part of the write that can fail by itself: its error
+	// undoes what fn changed and is returned, and the rest of the write may
+	// go on. It does not nest.
+	Try(fn func() error) error
+
 	// AfterCommit registers work for after the commit and before the caller
 	// of Write is answered; it runs in order on the writer, so it must be
 	// quick. It does not run when the change is undone. A panic in it is

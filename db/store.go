@@ -41,6 +41,9 @@ func (t stores) TierUses() app.TierUseRows { return tierUses(t) }
 // PasswordResets implements app.Tx.
 func (t stores) PasswordResets() app.PasswordResetRows { return passwordResets(t) }
 
+// Try implements app.Tx.
+func (t stores) Try(fn func() error) error { return t.s.try(fn) }
+
 // AfterCommit implements app.Tx.
 func (t stores) AfterCommit(fn func()) { t.s.afters = append(t.s.afters, fn) }
 

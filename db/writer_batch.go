@@ -17,6 +17,10 @@ const (
 	textSavepoint  = "SAVEPOINT job"
 	textRelease    = "RELEASE job"
 	textUndo       = "ROLLBACK TO job"
+
+	textTry        = "SAVEPOINT part"
+	textTryRelease = "RELEASE part"
+	textTryUndo    = "ROLLBACK TO part"
 )
 
 // batch runs the first job and those that are queued behind it.
@@ -192,6 +196,33 @@ func (w *writer) undoJob() error {
 	}
 	if err != nil && cause != nil {
 		return cause
+	}
+	return err
+}
+
+// try runs a part of a job under a savepoint of its own. Where the transaction
+// is lost, or the savepoint cannot be rolled back to, the whole job fails.
+func (s *session) try(fn func() error) error {
+	if err := s.control(textTry); err != nil {
+		return err
+	}
+	keys, afters := s.touched.size(), len(s.afters)
+	err := fn()
+	if s.failed != nil {
+		return s.failed
+	}
+	if err != nil {
+		s.touched.cut(keys)
+		clear(s.afters[afters:])
+		s.afters = s.afters[:afters]
+		if undo := s.control(textTryUndo); undo != nil {
+			s.failed = undo
+			return undo
+		}
+	}
+	if release := s.control(textTryRelease); release != nil {
+		s.failed = release
+		return release
 	}
 	return err
 }

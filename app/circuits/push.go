@@ -115,9 +115,8 @@ func (p *push) run(tx app.Tx, circuitID uuid.UUID) error {
 		return err
 	}
 	pending := p.circuit.Permissions.RequireApprovalForPush
-	var event *app.Event
 	if !pending {
-		if event, err = p.announce(tx); err != nil {
+		if err := p.announce(tx); err != nil {
 			return err
 		}
 	}
@@ -125,7 +124,7 @@ func (p *push) run(tx app.Tx, circuitID uuid.UUID) error {
 		return err
 	}
 	if !pending {
-		if err := p.place(tx, event, identifiers); err != nil {
+		if err := p.place(tx, identifiers); err != nil {
 			return err
 		}
 	}
@@ -191,10 +190,7 @@ func (p *push) mayStore(tx app.Tx) error {
 }
 
 // place does what makes the item part of the circuit.
-func (p *push) place(tx app.Tx, event *app.Event, identifiers []app.Identifier) error {
-	if err := tx.Events().Insert(event); err != nil {
-		return err
-	}
+func (p *push) place(tx app.Tx, identifiers []app.Identifier) error {
 	place := app.CircuitItem{
 		CircuitRow: p.circuit.Row, ItemRow: p.item.Row, DFID: p.item.DFID, PushedBy: p.who.UserID, PushedAt: p.now,
 		Permissions: []string{"read", "verify"}, Whole: p.whole,

@@ -3,7 +3,6 @@ package circuits
 import (
 	"encoding/hex"
 	"encoding/json"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -12,7 +11,6 @@ import (
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/canon"
 	"github.com/defarm-repo/defarm/app/dfid"
-	"github.com/defarm-repo/defarm/app/merkle"
 	"github.com/defarm-repo/defarm/app/registry"
 )
 
@@ -56,7 +54,7 @@ func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]j
 	owner := old.OwnerID == p.who.UserID
 	p.whole = owner || read
 
-	it := cloneItem(old)
+	it := old.Clone()
 	it.ModifiedAt = p.now
 	it.Identifiers = union(old.Identifiers, identifiers)
 	if !p.whole {
@@ -75,26 +73,9 @@ func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]j
 	return p.bounded()
 }
 
-func cloneItem(old *app.Item) *app.Item {
-	return &app.Item{
-		Row: old.Row, DFID: old.DFID, LocalID: old.LocalID, OwnerID: old.OwnerID, WorkspaceID: old.WorkspaceID,
-		LegacyMode: old.LegacyMode, Identifiers: old.Identifiers, Aliases: slices.Clone(old.Aliases),
-		Fingerprint: old.Fingerprint, Data: maps.Clone(old.Data), Provenance: maps.Clone(old.Provenance),
-		CreatedAt: old.CreatedAt, ModifiedAt: old.ModifiedAt, SourceEntries: old.SourceEntries,
-		Confidence: old.Confidence, Status: old.Status, MergedInto: old.MergedInto,
-		MerkleRoot: old.MerkleRoot, EventCount: old.EventCount,
-	}
-}
-
 // merge writes data key by key, without a deep merge, and notes who wrote what.
 func (p *push) merge(data map[string]json.RawMessage, overwrite bool) {
 	it := p.item
-	if it.Data == nil {
-		it.Data = make(map[string]json.RawMessage)
-	}
-	if it.Provenance == nil {
-		it.Provenance = make(map[string]app.Provenance)
-	}
 	from := app.Provenance{UserID: p.who.UserID, CircuitID: p.circuit.ID.String(), At: p.now}
 	for key, value := range data {
 		if _, exists := it.Data[key]; exists && !overwrite && it.Provenance[key].UserID != p.who.UserID {
@@ -133,34 +114,21 @@ func (p *push) alias(value string, evidence []byte) app.ExternalAlias {
 	}
 }
 
-// announce builds the PushedToCircuit event with its final metadata and brings
-// the item's Merkle root up to date. No deduplication: one event an operation.
-func (p *push) announce(tx app.Tx) (*app.Event, error) {
+// announce records the PushedToCircuit event.
+func (p *push) announce(tx app.Tx) error {
 	visibility := app.VisibilityCircuitOnly
 	if p.circuit.Permissions.AllowPublicVisibility {
 		visibility = app.VisibilityPublic
 	}
-	event := &app.Event{
-		ID: p.service.env.NewID(), DFID: p.item.DFID, Type: app.EventPushedToCircuit, At: p.now, Source: p.who.UserID,
+	return app.RecordEvent(tx, p.item, &app.Event{
+		ID: p.service.env.NewID(), Type: app.EventPushedToCircuit, At: p.now, Source: p.who.UserID,
 		Metadata: map[string]json.RawMessage{
 			"circuit_id":   canon.AppendString(nil, p.circuit.ID.String()),
 			"operation":    json.RawMessage(`"push"`),
 			"requester_id": canon.AppendString(nil, p.who.UserID),
 		},
 		Visibility: visibility,
-	}
-	event.ContentHash, event.LeafHash = event.ComputeContentHash(), event.ComputeLeafHash()
-	leaves := []string{event.LeafHash}
-	if p.item.EventCount > 0 {
-		before, err := tx.Events().Leaves(p.item.DFID)
-		if err != nil {
-			return nil, err
-		}
-		leaves = append(before, event.LeafHash)
-	}
-	p.item.MerkleRoot, _ = merkle.Root(leaves) // there is at least one leaf
-	p.item.EventCount = int64(len(leaves))
-	return event, nil
+	})
 }
 
 // save stores the item with its indexes and points the local id at it.

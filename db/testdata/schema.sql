@@ -162,6 +162,16 @@ CREATE TABLE item_identifiers (
 	item_row INTEGER NOT NULL,
 	PRIMARY KEY (hash, item_row)
 ) WITHOUT ROWID;
+CREATE TABLE item_shares (
+	row          INTEGER PRIMARY KEY,
+	id           TEXT    NOT NULL UNIQUE, -- SHARE-<time>-<8 hex digits>
+	item_row     INTEGER NOT NULL REFERENCES items (row),
+	recipient_id TEXT    NOT NULL,
+	shared_by    TEXT    NOT NULL,
+	permissions  TEXT    NOT NULL, -- JSON array, "" when none were given
+	shared_at    INTEGER NOT NULL,
+	UNIQUE (item_row, recipient_id)
+);
 CREATE TABLE items (
 	row            INTEGER PRIMARY KEY,
 	dfid           TEXT    NOT NULL UNIQUE, -- or "LID-<uuid>" while local
@@ -188,6 +198,26 @@ CREATE TABLE local_mappings (
 	owner_id TEXT    NOT NULL,
 	item_row INTEGER NOT NULL REFERENCES items (row)
 ) WITHOUT ROWID;
+CREATE TABLE local_merges (
+	row        INTEGER PRIMARY KEY, -- order of merging
+	merged_row INTEGER NOT NULL UNIQUE REFERENCES items (row),
+	master_id  TEXT    NOT NULL, -- local id of the master
+	strategy   TEXT    NOT NULL,
+	changes    TEXT    NOT NULL, -- JSON object
+	merged_by  TEXT    NOT NULL,
+	merged_at  INTEGER NOT NULL
+);
+CREATE TABLE notifications (
+	row        INTEGER PRIMARY KEY,
+	id         TEXT    NOT NULL UNIQUE,
+	user_id    TEXT    NOT NULL,
+	type       TEXT    NOT NULL,
+	title      TEXT    NOT NULL,
+	message    TEXT    NOT NULL,
+	data       TEXT    NOT NULL, -- JSON object
+	created_at INTEGER NOT NULL,
+	read_at    INTEGER NOT NULL  -- 0: not yet
+);
 CREATE TABLE password_resets (
 	row        INTEGER PRIMARY KEY,
 	id         TEXT    NOT NULL UNIQUE,
@@ -198,6 +228,20 @@ CREATE TABLE password_resets (
 	used_at    INTEGER NOT NULL, -- 0: not yet
 	address    TEXT    NOT NULL, -- "" when unknown
 	agent      TEXT    NOT NULL
+);
+CREATE TABLE pending_items (
+	row          INTEGER PRIMARY KEY,
+	id           TEXT    NOT NULL UNIQUE,
+	owner_id     TEXT    NOT NULL,
+	workspace_id TEXT    NOT NULL,
+	identifiers  TEXT    NOT NULL, -- JSON array
+	data         TEXT    NOT NULL, -- JSON object, "" when none was given
+	source_entry TEXT    NOT NULL,
+	reason       TEXT    NOT NULL, -- JSON object
+	priority     INTEGER NOT NULL,
+	retries      INTEGER NOT NULL,
+	created_at   INTEGER NOT NULL,
+	updated_at   INTEGER NOT NULL
 );
 CREATE TABLE schema_migrations (
 	name       TEXT    PRIMARY KEY,
@@ -277,11 +321,17 @@ CREATE INDEX credit_transactions_operation ON credit_transactions (operation_id)
 CREATE UNIQUE INDEX credit_transactions_refund ON credit_transactions (operation_id) WHERE type = 'Refund';
 CREATE INDEX credit_transactions_user ON credit_transactions (user_id, row);
 CREATE INDEX events_item ON events (dfid, at, row);
+CREATE INDEX item_shares_recipient ON item_shares (recipient_id, item_row);
+CREATE INDEX items_local ON items (owner_id, row) WHERE dfid >= 'LID-' AND dfid < 'LID.';
 CREATE INDEX items_owner ON items (owner_id, row);
 CREATE INDEX items_status ON items (status, row) WHERE status <> 'Active';
 CREATE INDEX local_mappings_item ON local_mappings (item_row);
+CREATE INDEX local_merges_master ON local_merges (master_id, row);
+CREATE INDEX notifications_user ON notifications (user_id, row);
 CREATE INDEX password_resets_expires ON password_resets (expires_at);
 CREATE INDEX password_resets_user ON password_resets (user_id, row);
+CREATE INDEX pending_items_owner ON pending_items (owner_id, priority DESC, row);
+CREATE INDEX pending_items_priority ON pending_items (priority DESC, row);
 CREATE INDEX storage_records_cid ON storage_records (cid) WHERE cid <> '';
 CREATE INDEX storage_records_item ON storage_records (item_row, row);
 CREATE INDEX user_activities_user ON user_activities (user_id, row);
