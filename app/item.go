@@ -165,6 +165,10 @@ type ItemReads interface {
 	// ByCanonical returns the row of the traced item that carries the
 	// canonical identifier (its CanonicalKey), or 0.
 	ByCanonical(key string) (int64, error)
+	// OwnedWith lists row numbers of the user's own items that may carry an
+	// identifier with that key and value, ascending. The caller looks at the
+	// identifiers themselves.
+	OwnedWith(userID, key, value string, limit int) ([]int64, error)
 	// ByFingerprint returns the row of the circuit's item with that
 	// fingerprint, or 0.
 	ByFingerprint(circuitRow int64, fingerprint string) (int64, error)
@@ -188,6 +192,12 @@ type ItemRows interface {
 	// AddCanonical claims a canonical identifier for an item. It reports
 	// false, and changes nothing, when another item holds it.
 	AddCanonical(key string, row int64) (bool, error)
+	// TakeCanonical makes a canonical identifier name an item, whatever it
+	// named before. See Claim.
+	TakeCanonical(key string, row int64) error
+	// MoveNames makes what named one item (canonical identifiers, circuits'
+	// fingerprints) name another one.
+	MoveNames(from, to int64) error
 	// AddFingerprint remembers a circuit's fingerprint.
 	AddFingerprint(circuitRow int64, fingerprint string, row int64) error
 }

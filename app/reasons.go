@@ -60,6 +60,14 @@ const (
 	ReasonLocalItemForeign  Reason = "local_item_foreign"   // somebody else's local id
 	ReasonBadLocalID        Reason = "bad_local_id"         // not a UUID
 	ReasonBadIdentifier     Reason = "bad_identifier"       // identifier of a wrong type or form
+	ReasonItemPending       Reason = "item_pending"         // stored as pending: somebody has to decide
+	ReasonPendingNotFound   Reason = "pending_not_found"    // unknown pending item or not the caller's
+	ReasonBadPendingID      Reason = "bad_pending_id"       // not a UUID
+	ReasonBadAction         Reason = "bad_action"           // none of the actions that there are
+	ReasonBadSourceEntry    Reason = "bad_source_entry"     // source entry is not a UUID
+	ReasonItemState         Reason = "item_state"           // the item's status, or its kind, does not allow this
+	ReasonIdentifierTaken   Reason = "identifier_taken"     // canonical identifier of another item
+	ReasonBatchTooLarge     Reason = "batch_too_large"      // more elements than one call takes
 	ReasonAliasRule         Reason = "alias_rule"           // circuit's alias configuration refuses the identifiers
 
 	// Circuits and tokenization.

@@ -41,6 +41,9 @@ func (t stores) TierUses() app.TierUseRows { return tierUses(t) }
 // PasswordResets implements app.Tx.
 func (t stores) PasswordResets() app.PasswordResetRows { return passwordResets(t) }
 
+// PendingItems implements app.Tx.
+func (t stores) PendingItems() app.PendingItemRows { return pendingItems(t) }
+
 // Try implements app.Tx.
 func (t stores) Try(fn func() error) error { return t.s.try(fn) }
 
@@ -73,3 +76,6 @@ func (r readStores) Credits() app.CreditReads { return credits(r) }
 
 // PasswordResets implements app.Reader.
 func (r readStores) PasswordResets() app.PasswordResetReads { return passwordResets(r) }
+
+// PendingItems implements app.Reader.
+func (r readStores) PendingItems() app.PendingItemReads { return pendingItems(r) }

@@ -94,7 +94,7 @@ func (p *push) run(tx app.Tx, circuitID uuid.UUID) error {
 	}
 	given := identifiers
 	if p.mapped {
-		given = union(p.target.Identifiers, identifiers) // a repeated call need not say it all again
+		given = app.UnionIdentifiers(p.target.Identifiers, identifiers) // a repeated call need not say it all again
 	}
 	if err := checkAlias(p.circuit.Alias, given); err != nil {
 		return err

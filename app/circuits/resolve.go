@@ -14,7 +14,6 @@ import (
 // operation for people to look at (contract 04 S9).
 type conflict struct {
 	Identifier string `json:"identifier"`
-	ItemRow    int64  `json:"-"`
 	DFID       string `json:"dfid"`
 }
 
@@ -54,7 +53,7 @@ func (p *push) combine(tx app.Tx) ([]app.Identifier, map[string]json.RawMessage,
 	default:
 		return nil, nil, err
 	}
-	return union(nil, applyNamespace(p.circuit, identifiers)), data, nil
+	return app.UnionIdentifiers(nil, applyNamespace(p.circuit, identifiers)), data, nil
 }
 
 // applyNamespace gives identifiers without a namespace the circuit's, unless
@@ -70,37 +69,6 @@ func applyNamespace(c *app.Circuit, identifiers []app.Identifier) []app.Identifi
 		}
 	}
 	return identifiers
-}
-
-// union appends to have the identifiers that it lacks. Of two that say the same
-// the later keeps its verification, so that the request wins over the store.
-func union(have, more []app.Identifier) []app.Identifier {
-	at := make(map[identity]int, len(have)+len(more))
-	for i, id := range have {
-		at[identityOf(id)] = i
-	}
-	out := slices.Clone(have)
-	for _, id := range more {
-		if i, ok := at[identityOf(id)]; ok {
-			if id.Verified || !out[i].Verified {
-				out[i] = id
-			}
-			continue
-		}
-		at[identityOf(id)] = len(out)
-		out = append(out, id)
-	}
-	return out
-}
-
-// identity is what makes two identifiers the same one.
-type identity struct {
-	namespace, key, value string
-	canonical             bool
-}
-
-func identityOf(id app.Identifier) identity {
-	return identity{id.Namespace, id.Key, id.Value, id.Canonical}
 }
 
 // checkAlias applies contract 04 §9.3; nothing is checked without a
@@ -150,22 +118,16 @@ func (p *push) resolve(tx app.Tx, identifiers []app.Identifier) (fingerprint str
 		if !id.Canonical {
 			continue
 		}
-		row, err := tx.Items().ByCanonical(registry.CanonicalKey(id.Namespace, id.Key, id.Value))
+		holder, err := app.Holder(tx.Items(), id)
 		if err != nil {
 			return "", err
 		}
 		switch {
-		case row == 0 || (p.target != nil && p.target.Row == row):
+		case holder == nil || (p.target != nil && p.target.Row == holder.Row):
 		case p.target == nil:
-			if p.target, err = tx.Items().ByRow(row); err != nil {
-				return "", err
-			}
+			p.target = holder
 		default:
-			other, err := tx.Items().ByRow(row)
-			if err != nil {
-				return "", err
-			}
-			p.conflicts = append(p.conflicts, conflict{Identifier: id.UniqueKey(), ItemRow: row, DFID: other.DFID})
+			p.conflicts = append(p.conflicts, conflict{Identifier: id.UniqueKey(), DFID: holder.DFID})
 		}
 	}
 	if p.target != nil || p.circuit.Alias == nil || !p.circuit.Alias.UseFingerprint || len(identifiers) == 0 {
@@ -176,6 +138,10 @@ func (p *push) resolve(tx app.Tx, identifiers []app.Identifier) (fingerprint str
 	if err != nil || row == 0 {
 		return fingerprint, err
 	}
-	p.target, err = tx.Items().ByRow(row)
-	return "", err
+	known, err := tx.Items().ByRow(row)
+	if err != nil || known.Status != app.ItemActive {
+		return "", err // the name stays with what is out of use; the new item goes without
+	}
+	p.target = known
+	return "", nil
 }

@@ -23,7 +23,7 @@ func (s *Service) Events(ctx context.Context, who app.Actor, dfid string, p app.
 	)
 	err := s.reach(ctx, who, dfid, none, func(r app.Reader, it *app.Item, v view) (err error) {
 		n := narrow{who: who, view: v, circuits: r.Circuits(), member: make(map[string]bool)}
-		out, err = filtered(p, func(at app.Page) ([]*app.Event, error) {
+		out, err = app.FilterPage(p, func(at app.Page) ([]*app.Event, error) {
 			return r.Events().ByItem(it.DFID, at)
 		}, n.shows)
 		return err

@@ -99,36 +99,3 @@ func (s *Service) reach(ctx context.Context, who app.Actor, dfid string, absent 
 
 // everybody is the caller of the public routes: nobody in particular.
 func everybody() app.Actor { return app.Actor{} }
-
-// piece is how many rows a filtered list reads at once.
-const piece = 256
-
-// filtered applies a page to the rows that keep lets through.
-func filtered[T any](p app.Page, fetch func(app.Page) ([]T, error), keep func(T) (bool, error)) ([]T, error) {
-	var out []T
-	skip := p.Offset
-	at := app.Page{Limit: piece}
-	for len(out) < p.Limit {
-		rows, err := fetch(at)
-		if err != nil {
-			return nil, err
-		}
-		for _, row := range rows {
-			ok, err := keep(row)
-			switch {
-			case err != nil:
-				return nil, err
-			case !ok:
-			case skip > 0:
-				skip--
-			case len(out) < p.Limit:
-				out = append(out, row)
-			}
-		}
-		if len(rows) < piece {
-			break
-		}
-		at.Offset += piece
-	}
-	return out, nil
-}

@@ -34,6 +34,9 @@ func New(env app.Env, p Policy) *Quota { return &Quota{env: env, policy: p} }
 // Charges reports whether operations are charged.
 func (q *Quota) Charges() bool { return q != nil && q.policy.Credits }
 
+// LimitsTiers reports whether tiers limit what an account may do.
+func (q *Quota) LimitsTiers() bool { return q != nil && q.policy.Tiers }
+
 // Work is a piece of work that an account asks for.
 type Work struct {
 	// Operation is what the tier must permit; "" for nothing.

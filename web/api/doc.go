@@ -93,6 +93,22 @@
 //	any, large answer         never compressed                    gzip from 1 KB when asked           -
 //	any                       -                                   X-Request-Id                        -
 //	GET lists                 unbounded                           limit, offset; 1,000, cap 10,000    design §2.9
+//	POST /api/items (…/batch) any item by key and value           own by contextual identifiers, all  02 §9 no. 24 to 26
+//	                                                              by canonical ones; somebody else's
+//	                                                              is a pending item
+//	POST /api/items           animals of one lot become one item  another number of a registry is     a herd would be one animal
+//	                                                              another item
+//	POST /api/items, pending  text only                           pending_id beside error             02 §9 no. 8
+//	POST /api/items/batch     2 MiB                               16 MiB, 10,000 elements             bounded
+//	PUT …/items/{dfid} and    anybody                             the owner; others: the contract's   02 §9 no. 24
+//	  the other changes                                           "Item not found"
+//	…/items/{dfid}/merge      any status, itself                  400 Invalid operation unless both   02 §9 no. 12
+//	                                                              are active; body may be an object
+//	…/items/{dfid}/split      identifiers of others, none         400 Invalid operation               02 §9 no. 14
+//	items, changes            no event                            Created, Enriched, Updated, Merged, 05 §7 no. 21
+//	                                                              Split, StatusChanged
+//	…/pending/{id}/resolve    500 unknown id; missing wipes; a    404; missing keeps; one row, reason 02 §9 no. 9, 10, 36
+//	                          second row on failure               looked for anew
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1
