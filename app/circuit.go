@@ -1,7 +1,6 @@
 package app
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,6 +78,8 @@ type Circuit struct {
 	Members          []CircuitMember // in order of joining, the owner first
 	Roles            []CustomRole
 	Published        []string // DFIDs in order of publication
+	// Requests are the join requests that wait, oldest first.
+	Requests []JoinRequest
 }
 
 // CircuitPermissions are the circuit's own switches; their wire form is this.
@@ -216,28 +217,6 @@ func (c *Circuit) OpenToEverybody(now time.Time) bool {
 	return c.PubliclyAccessible(now) && (c.Public == nil || c.Public.AccessMode != AccessProtected)
 }
 
-// OperationStatus is the state of a circuit operation (contract 03 R4).
-type OperationStatus string
-
-// The operation states.
-const (
-	OperationPending   OperationStatus = "Pending"
-	OperationRejected  OperationStatus = "Rejected"
-	OperationCompleted OperationStatus = "Completed"
-)
-
-// CircuitOperation is one push or pull, awaiting approval or done.
-type CircuitOperation struct {
-	ID          uuid.UUID
-	CircuitRow  int64
-	DFID        string
-	Type        string // "Push" or "Pull"
-	RequesterID string
-	At          time.Time
-	Status      OperationStatus
-	Metadata    map[string]json.RawMessage
-}
-
 // CircuitItem is an item's place in a circuit.
 //
 // Whole says that somebody entitled to the whole item brought it, so that the
@@ -266,7 +245,7 @@ type PartialView struct {
 // CircuitGate is what a write needs to know of a circuit: its own row and the
 // caller's entry, without the other members.
 type CircuitGate struct {
-	Circuit *Circuit // Members, Roles and Published are empty
+	Circuit *Circuit // Members, Roles, Published and Requests are empty
 	Member  CircuitMember
 	IsIn    bool // Member is set
 }
@@ -301,10 +280,19 @@ type CircuitRows interface {
 	// Insert stores a new circuit with members and roles, and sets Row.
 	// Nothing is published in it yet: see Publish.
 	Insert(c *Circuit) error
+	// Update stores the circuit's own columns, which the caller has read in
+	// this write; members, roles and items are not touched.
+	Update(c *Circuit) error
+	// Touch notes that something inside the circuit changed.
+	Touch(c *Circuit, at time.Time) error
 	// PutItem places an item, or renews its place: Whole is never lost,
 	// Quoted is what the caller gives.
 	PutItem(ci CircuitItem) error
+	// RemoveItem takes an item out of the circuit, and off its published ones.
+	// It reports whether it was there.
+	RemoveItem(circuitRow, itemRow int64) (bool, error)
 	// Publish adds the item to the published ones, if it is not there.
 	Publish(circuitRow, itemRow int64, at time.Time) error
-	InsertOperation(op CircuitOperation) error
+	// Unpublish takes all published items off that are not among keep.
+	Unpublish(circuitRow int64, keep []int64) error
 }

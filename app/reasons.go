@@ -78,6 +78,10 @@ const (
 	ReasonPublicSettings    Reason = "public_settings"     // invalid public settings
 	ReasonAdapterAccess     Reason = "adapter_access"      // caller's tier or list lacks the adapter
 	ReasonAdapterMissing    Reason = "adapter_unavailable" // adapter not configured on this server
+	ReasonInvalidRole       Reason = "invalid_role"        // no such role or permission, or one that may not be changed
+	ReasonMember            Reason = "member"              // already a member, not a member, or the owner
+	ReasonJoinRequest       Reason = "join_request"        // already waiting, or none is waiting
+	ReasonOperationNotFound Reason = "operation_not_found" // unknown, or of another circuit
 	ReasonInvalidCircuit    Reason = "invalid_circuit"     // name or description out of bounds
 
 	// Evidence.

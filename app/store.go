@@ -54,6 +54,7 @@ type Reader interface {
 	APIKeys() APIKeyReads
 	Items() ItemReads
 	Circuits() CircuitReads
+	Operations() OperationReads
 	Events() EventReads
 	Storage() StorageReads
 	Credits() CreditReads
@@ -67,6 +68,10 @@ type Tx interface {
 	APIKeys() APIKeyRows
 	Items() ItemRows
 	Circuits() CircuitRows
+	Members() MemberRows
+	Roles() RoleRows
+	JoinRequests() JoinRequestRows
+	Operations() OperationRows
 	Events() EventRows
 	Storage() StorageRows
 	Activities() ActivityRows

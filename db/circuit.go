@@ -3,6 +3,7 @@ package db
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -117,7 +118,7 @@ func (t circuits) row(id uuid.UUID) (*app.Circuit, error) {
 	return c, err
 }
 
-// ByID implements app.CircuitReads in four statements, whatever the size.
+// ByID implements app.CircuitReads in five statements, whatever the size.
 func (t circuits) ByID(id uuid.UUID) (*app.Circuit, error) {
 	c, err := t.row(id)
 	if err != nil {
@@ -129,7 +130,10 @@ func (t circuits) ByID(id uuid.UUID) (*app.Circuit, error) {
 	if c.Roles, err = collect(t.s, scanRole, rolesSQL, c.Row); err != nil {
 		return nil, err
 	}
-	c.Published, err = collect(t.s, scanText, publishedSQL, c.Row)
+	if c.Published, err = collect(t.s, scanText, publishedSQL, c.Row); err != nil {
+		return nil, err
+	}
+	c.Requests, err = collect(t.s, scanJoin, joinPendingOf, c.Row)
 	return c, err
 }
 
@@ -147,21 +151,25 @@ func (t circuits) Gate(id uuid.UUID, userID string) (app.CircuitGate, error) {
 	return app.CircuitGate{Circuit: c, Member: m, IsIn: true}, err
 }
 
-// Insert implements app.CircuitRows.
-func (t circuits) Insert(c *app.Circuit) error {
-	alias, public := "", ""
-	var err error
+// circuitTexts are a circuit's JSON columns.
+func circuitTexts(c *app.Circuit) (alias, adapter, public string, err error) {
 	if c.Alias != nil {
 		if alias, err = toJSON(c.Alias); err != nil {
-			return err
+			return "", "", "", err
 		}
 	}
 	if c.Public != nil {
 		if public, err = toJSON(c.Public); err != nil {
-			return err
+			return "", "", "", err
 		}
 	}
-	adapter, err := toJSON(c.Adapter)
+	adapter, err = toJSON(c.Adapter)
+	return alias, adapter, public, err
+}
+
+// Insert implements app.CircuitRows.
+func (t circuits) Insert(c *app.Circuit) error {
+	alias, adapter, public, err := circuitTexts(c)
 	if err != nil {
 		return err
 	}
@@ -180,6 +188,37 @@ func (t circuits) Insert(c *app.Circuit) error {
 		if err := t.insertRole(c.Row, r); err != nil {
 			return err
 		}
+	}
+	t.s.touch(kindCircuit, c.ID.String())
+	return nil
+}
+
+const circuitUpdate = `UPDATE circuits SET name = ?, description = ?, owner_id = ?, default_namespace = ?, status = ?,
+	approve_push = ?, approve_pull = ?, is_public = ?, alias_config = ?, adapter = ?, public_settings = ?, modified_at = ?
+	WHERE row = ?`
+
+// Update implements app.CircuitRows.
+func (t circuits) Update(c *app.Circuit) error {
+	alias, adapter, public, err := circuitTexts(c)
+	if err != nil {
+		return err
+	}
+	_, err = t.s.exec(circuitUpdate, c.Name, c.Description, c.OwnerID, c.DefaultNamespace, string(c.Status),
+		b2i(c.Permissions.RequireApprovalForPush), b2i(c.Permissions.RequireApprovalForPull),
+		b2i(c.Permissions.AllowPublicVisibility), alias, adapter, public, toUnix(c.ModifiedAt), c.Row)
+	if err != nil {
+		return fmt.Errorf("update circuit: %w", err)
+	}
+	t.s.touch(kindCircuit, c.ID.String())
+	return nil
+}
+
+const circuitTouch = `UPDATE circuits SET modified_at = ? WHERE row = ?`
+
+// Touch implements app.CircuitRows.
+func (t circuits) Touch(c *app.Circuit, at time.Time) error {
+	if _, err := t.s.exec(circuitTouch, toUnix(at), c.Row); err != nil {
+		return fmt.Errorf("touch circuit: %w", err)
 	}
 	t.s.touch(kindCircuit, c.ID.String())
 	return nil

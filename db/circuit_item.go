@@ -3,6 +3,7 @@ package db
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 
 	"github.com/defarm-repo/defarm/app"
 )
@@ -94,19 +95,42 @@ func (t circuits) PutItem(ci app.CircuitItem) error {
 	return err
 }
 
-const operationInsertSQL = `INSERT INTO circuit_operations (id, circuit_row, dfid, type, requester_id, at, status, metadata)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+const (
+	circuitItemDelete = `DELETE FROM circuit_items WHERE circuit_row = ? AND item_row = ?`
+	publishedDelete   = `DELETE FROM circuit_published WHERE circuit_row = ? AND item_row = ?`
+)
 
-// InsertOperation implements app.CircuitRows.
-func (t circuits) InsertOperation(op app.CircuitOperation) error {
-	meta := "{}"
-	if len(op.Metadata) > 0 {
-		var err error
-		if meta, err = toJSON(op.Metadata); err != nil {
-			return err
+// RemoveItem implements app.CircuitRows. Whoever calls it touches the circuit.
+func (t circuits) RemoveItem(circuitRow, itemRow int64) (bool, error) {
+	if _, err := t.s.exec(publishedDelete, circuitRow, itemRow); err != nil {
+		return false, fmt.Errorf("unpublish item: %w", err)
+	}
+	n, err := t.s.exec(circuitItemDelete, circuitRow, itemRow)
+	if err != nil {
+		return false, fmt.Errorf("remove item from circuit: %w", err)
+	}
+	return n > 0, nil
+}
+
+const publishedRows = `SELECT item_row FROM circuit_published WHERE circuit_row = ?`
+
+// Unpublish implements app.CircuitRows. Whoever calls it touches the circuit.
+func (t circuits) Unpublish(circuitRow int64, keep []int64) error {
+	rows, err := collect(t.s, scanRow, publishedRows, circuitRow)
+	if err != nil {
+		return fmt.Errorf("list published items: %w", err)
+	}
+	kept := make(map[int64]bool, len(keep))
+	for _, row := range keep {
+		kept[row] = true
+	}
+	for _, row := range rows {
+		if kept[row] {
+			continue
+		}
+		if _, err := t.s.exec(publishedDelete, circuitRow, row); err != nil {
+			return fmt.Errorf("unpublish item: %w", err)
 		}
 	}
-	_, err := t.s.exec(operationInsertSQL, op.ID.String(), op.CircuitRow, op.DFID, op.Type, op.RequesterID,
-		toUnix(op.At), string(op.Status), meta)
-	return err
+	return nil
 }

@@ -226,6 +226,9 @@ func circuitSize(c *app.Circuit) int64 {
 	for _, r := range c.Roles {
 		n += int(unsafe.Sizeof(r)) + len(r.Name) + len(r.Description) + perElement*len(r.Permissions)
 	}
+	for _, j := range c.Requests {
+		n += int(unsafe.Sizeof(j)) + len(j.RequesterID) + len(j.Message)
+	}
 	if c.Alias != nil {
 		n += perKey + textsSize(c.Alias.RequiredCanonical) + textsSize(c.Alias.RequiredContextual) +
 			textsSize(c.Alias.AllowedNamespaces)

@@ -23,6 +23,18 @@ func (t stores) Items() app.ItemRows { return items(t) }
 // Circuits implements app.Tx.
 func (t stores) Circuits() app.CircuitRows { return circuits(t) }
 
+// Members implements app.Tx.
+func (t stores) Members() app.MemberRows { return members(t) }
+
+// Roles implements app.Tx.
+func (t stores) Roles() app.RoleRows { return roles(t) }
+
+// JoinRequests implements app.Tx.
+func (t stores) JoinRequests() app.JoinRequestRows { return joinRequests(t) }
+
+// Operations implements app.Tx.
+func (t stores) Operations() app.OperationRows { return operations(t) }
+
 // Events implements app.Tx.
 func (t stores) Events() app.EventRows { return events(t) }
 
@@ -64,6 +76,9 @@ func (r readStores) Items() app.ItemReads { return items(r) }
 
 // Circuits implements app.Reader.
 func (r readStores) Circuits() app.CircuitReads { return circuits(r) }
+
+// Operations implements app.Reader.
+func (r readStores) Operations() app.OperationReads { return operations(r) }
 
 // Events implements app.Reader.
 func (r readStores) Events() app.EventReads { return events(r) }

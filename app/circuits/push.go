@@ -273,7 +273,7 @@ func (p *push) store(tx app.Tx, place app.CircuitItem) error {
 
 func (p *push) operation(tx app.Tx, pending bool) error {
 	op := app.CircuitOperation{
-		ID: p.result.OperationID, CircuitRow: p.circuit.Row, DFID: p.item.DFID, Type: "Push", RequesterID: p.who.UserID,
+		ID: p.result.OperationID, CircuitRow: p.circuit.Row, DFID: p.item.DFID, Type: app.OperationPush, RequesterID: p.who.UserID,
 		At: p.now, Status: app.OperationCompleted, Metadata: make(map[string]json.RawMessage),
 	}
 	if pending {
@@ -297,5 +297,5 @@ func (p *push) operation(tx app.Tx, pending bool) error {
 	if err != nil {
 		return err
 	}
-	return tx.Circuits().InsertOperation(op)
+	return tx.Operations().Insert(op)
 }

@@ -84,7 +84,7 @@ CREATE TABLE circuit_operations (
 	at           INTEGER NOT NULL,
 	status       TEXT    NOT NULL,
 	metadata     TEXT    NOT NULL -- JSON object
-);
+, plan TEXT NOT NULL DEFAULT '', decided_by TEXT NOT NULL DEFAULT '', decided_at INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE circuit_published (
 	circuit_row  INTEGER NOT NULL REFERENCES circuits (row),
 	item_row     INTEGER NOT NULL REFERENCES items (row),
@@ -192,6 +192,16 @@ CREATE TABLE items (
 	event_count    INTEGER NOT NULL,
 	created_at     INTEGER NOT NULL,
 	modified_at    INTEGER NOT NULL
+);
+CREATE TABLE join_requests (
+	row          INTEGER PRIMARY KEY,
+	circuit_row  INTEGER NOT NULL REFERENCES circuits (row),
+	requester_id TEXT    NOT NULL,
+	message      TEXT    NOT NULL, -- "" when none
+	status       TEXT    NOT NULL,
+	requested_at INTEGER NOT NULL,
+	decided_by   TEXT    NOT NULL, -- "" while pending
+	decided_at   INTEGER NOT NULL  -- 0 while pending
 );
 CREATE TABLE local_mappings (
 	local_id TEXT    PRIMARY KEY,
@@ -314,6 +324,7 @@ CREATE INDEX circuit_items_part ON circuit_items (item_row) WHERE whole = 0;
 CREATE INDEX circuit_items_pushed ON circuit_items (circuit_row, pushed_at, item_row);
 CREATE INDEX circuit_members_user ON circuit_members (user_id, circuit_row);
 CREATE INDEX circuit_operations_circuit ON circuit_operations (circuit_row, row);
+CREATE INDEX circuit_operations_pending ON circuit_operations (circuit_row, row) WHERE status = 'Pending';
 CREATE INDEX circuit_published_item ON circuit_published (item_row);
 CREATE INDEX circuits_owner ON circuits (owner_id, row);
 CREATE INDEX circuits_public ON circuits (row) WHERE is_public = 1;
@@ -325,6 +336,8 @@ CREATE INDEX item_shares_recipient ON item_shares (recipient_id, item_row);
 CREATE INDEX items_local ON items (owner_id, row) WHERE dfid >= 'LID-' AND dfid < 'LID.';
 CREATE INDEX items_owner ON items (owner_id, row);
 CREATE INDEX items_status ON items (status, row) WHERE status <> 'Active';
+CREATE INDEX join_requests_circuit ON join_requests (circuit_row, row);
+CREATE UNIQUE INDEX join_requests_pending ON join_requests (circuit_row, requester_id) WHERE status = 'Pending';
 CREATE INDEX local_mappings_item ON local_mappings (item_row);
 CREATE INDEX local_merges_master ON local_merges (master_id, row);
 CREATE INDEX notifications_user ON notifications (user_id, row);
