@@ -58,6 +58,7 @@ type Reader interface {
 	Storage() StorageReads
 	Credits() CreditReads
 	PasswordResets() PasswordResetReads
+	LocalMerges() LocalMergeReads
 }
 
 // Tx gives the stores of one write. It is valid only inside its closure.
@@ -72,6 +73,7 @@ type Tx interface {
 	Credits() CreditRows
 	TierUses() TierUseRows
 	PasswordResets() PasswordResetRows
+	LocalMerges() LocalMergeRows
 
 	// Try runs fn as a part of the write that can fail by itself: its error
 	// undoes what fn changed and is returned, and the rest of the write may

@@ -41,6 +41,9 @@ func (t stores) TierUses() app.TierUseRows { return tierUses(t) }
 // PasswordResets implements app.Tx.
 func (t stores) PasswordResets() app.PasswordResetRows { return passwordResets(t) }
 
+// LocalMerges implements app.Tx.
+func (t stores) LocalMerges() app.LocalMergeRows { return localMerges(t) }
+
 // Try implements app.Tx.
 func (t stores) Try(fn func() error) error { return t.s.try(fn) }
 
@@ -73,3 +76,6 @@ func (r readStores) Credits() app.CreditReads { return credits(r) }
 
 // PasswordResets implements app.Reader.
 func (r readStores) PasswordResets() app.PasswordResetReads { return passwordResets(r) }
+
+// LocalMerges implements app.Reader.
+func (r readStores) LocalMerges() app.LocalMergeReads { return localMerges(r) }

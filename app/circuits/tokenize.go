@@ -14,10 +14,6 @@ import (
 	"github.com/defarm-repo/defarm/app/registry"
 )
 
-// maxItemData bounds the enriched data of one item, in bytes of its values and
-// keys: twice what one request can carry.
-const maxItemData = 4 << 20
-
 // create makes the traced item: from the stored local one, which keeps its row
 // and with it its place in the order of creation, or from nothing.
 func (p *push) create(tx app.Tx, identifiers []app.Identifier, data map[string]json.RawMessage, fingerprint string) error {
@@ -40,7 +36,7 @@ func (p *push) create(tx app.Tx, identifiers []app.Identifier, data map[string]j
 	p.item, p.whole = it, true
 	p.result.DFID, p.result.Status = it.DFID, NewItemCreated
 	p.merge(data, true)
-	return p.bounded()
+	return p.item.CheckSize()
 }
 
 // enrich adds to the item that was found. Who is not entitled to it adds what
@@ -70,7 +66,7 @@ func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]j
 	p.item = it
 	p.result.DFID, p.result.Status = it.DFID, ExistingItemEnriched
 	p.merge(data, owner || write)
-	return p.bounded()
+	return p.item.CheckSize()
 }
 
 // merge writes data key by key, without a deep merge, and notes who wrote what.
@@ -87,22 +83,6 @@ func (p *push) merge(data map[string]json.RawMessage, overwrite bool) {
 		}
 		it.Data[key], it.Provenance[key] = value, from
 	}
-}
-
-// bounded refuses an item that would outgrow its limits.
-func (p *push) bounded() error {
-	if n := len(p.item.Identifiers); n > app.MaxIdentifiers {
-		return app.TooManyIdentifiers(n)
-	}
-	size := 0
-	for key, value := range p.item.Data {
-		size += len(key) + len(value)
-	}
-	if size > maxItemData {
-		return app.NewError(app.CodeTooLarge, app.ReasonBodyTooLarge,
-			"Validation error: enriched_data of the item would be larger than %d bytes; push less or remove keys first", maxItemData)
-	}
-	return nil
 }
 
 // alias is the caller's name for the item; evidence is hashed, not shown.

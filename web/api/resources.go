@@ -9,6 +9,7 @@ func registerResources(r *registrar, o Options) {
 	creditHandlers{svc: o.Identity}.register(r)
 	apiKeyHandlers{svc: o.Identity}.register(r)
 	itemHandlers{svc: o.Items}.register(r)
+	localItemHandlers{svc: o.Items}.register(r)
 	circuitHandlers{svc: o.Circuits}.register(r)
 	tokenizationHandlers{svc: o.Circuits}.register(r)
 	storageHandlers{svc: o.Evidence}.register(r)
