@@ -9,17 +9,22 @@ const MaxItemData = 4 << 20
 // MaxSourceEntries is how many source entries an item keeps.
 const MaxSourceEntries = 1000
 
+// DataSize is the size of the item's data in bytes of its keys and values.
+func (it *Item) DataSize() int {
+	size := 0
+	for key, value := range it.Data {
+		size += len(key) + len(value)
+	}
+	return size
+}
+
 // CheckSize refuses an item that has outgrown its limits: MaxIdentifiers
 // (ReasonTooManyElements) and MaxItemData (ReasonBodyTooLarge).
 func (it *Item) CheckSize() error {
 	if n := len(it.Identifiers); n > MaxIdentifiers {
 		return TooManyIdentifiers(n)
 	}
-	size := 0
-	for key, value := range it.Data {
-		size += len(key) + len(value)
-	}
-	if size > MaxItemData {
+	if it.DataSize() > MaxItemData {
 		return NewError(CodeTooLarge, ReasonBodyTooLarge,
 			"Validation error: enriched_data of the item would be larger than %d bytes; send less or remove keys first", MaxItemData)
 	}

@@ -59,6 +59,8 @@ const (
 	ReasonLocalItemNotFound Reason = "local_item_not_found" // unknown local id
 	ReasonLocalItemForeign  Reason = "local_item_foreign"   // somebody else's local id
 	ReasonBadLocalID        Reason = "bad_local_id"         // not a UUID
+	ReasonMergeInput        Reason = "merge_input"          // no local items to merge, unknown strategy or action
+	ReasonLocalMerge        Reason = "local_merge"          // local items that cannot be merged or unmerged as they are
 	ReasonBadIdentifier     Reason = "bad_identifier"       // identifier of a wrong type or form
 	ReasonItemPending       Reason = "item_pending"         // stored as pending: somebody has to decide
 	ReasonPendingNotFound   Reason = "pending_not_found"    // unknown pending item or not the caller's

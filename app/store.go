@@ -60,6 +60,7 @@ type Reader interface {
 	Credits() CreditReads
 	PasswordResets() PasswordResetReads
 	PendingItems() PendingItemReads
+	LocalMerges() LocalMergeReads
 }
 
 // Tx gives the stores of one write. It is valid only inside its closure.
@@ -79,6 +80,7 @@ type Tx interface {
 	TierUses() TierUseRows
 	PasswordResets() PasswordResetRows
 	PendingItems() PendingItemRows
+	LocalMerges() LocalMergeRows
 
 	// Try runs fn as a part of the write that can fail by itself: its error
 	// undoes what fn changed and is returned, and the rest of the write may

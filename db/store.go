@@ -56,6 +56,9 @@ func (t stores) PasswordResets() app.PasswordResetRows { return passwordResets(t
 // PendingItems implements app.Tx.
 func (t stores) PendingItems() app.PendingItemRows { return pendingItems(t) }
 
+// LocalMerges implements app.Tx.
+func (t stores) LocalMerges() app.LocalMergeRows { return localMerges(t) }
+
 // Try implements app.Tx.
 func (t stores) Try(fn func() error) error { return t.s.try(fn) }
 
@@ -94,3 +97,6 @@ func (r readStores) PasswordResets() app.PasswordResetReads { return passwordRes
 
 // PendingItems implements app.Reader.
 func (r readStores) PendingItems() app.PendingItemReads { return pendingItems(r) }
+
+// LocalMerges implements app.Reader.
+func (r readStores) LocalMerges() app.LocalMergeReads { return localMerges(r) }

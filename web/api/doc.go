@@ -109,6 +109,18 @@
 //	                                                              Split, StatusChanged
 //	…/pending/{id}/resolve    500 unknown id; missing wipes; a    404; missing keeps; one row, reason 02 §9 no. 9, 10, 36
 //	                          second row on failure               looked for anew
+//	…/items/local/*           everybody's items                   the caller's own                    02 §9 no. 24
+//	…/items/local/merge       identifiers stay behind; cycles,    they come along; 400 for those, for 02 §9 no. 12, 13
+//	                          repetitions, any status and number  over 1,000 and beyond an item's
+//	                                                              bounds
+//	…/items/local/unmerge     master keeps what it got            master is restored, edits stay;     02 §9 no. 13
+//	                                                              400 when it was merged or pushed
+//	…/items/local/duplicates  one spelling; all                   normal form of the value; active    02 §9 no. 19, 39
+//	  and organize                                                only, oldest 100,000, 10,000 listed
+//	…/items/local/organize    namespace ignored; lost updates     honoured; a group whole or not at   02 §9 no. 19, 39
+//	                                                              all
+//	GET …/items/local/{id}    404; words as below /items/{dfid}   the item; words that no UUID are:   02 §4
+//	                                                              400
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1

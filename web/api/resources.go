@@ -12,6 +12,7 @@ func registerResources(r *registrar, o Options) {
 	itemCreateHandlers{svc: o.Items}.register(r)
 	itemChangeHandlers{svc: o.Items}.register(r)
 	pendingHandlers{svc: o.Items}.register(r)
+	localItemHandlers{svc: o.Items}.register(r)
 	circuitHandlers{svc: o.Circuits}.register(r)
 	tokenizationHandlers{svc: o.Circuits}.register(r)
 	storageHandlers{svc: o.Evidence}.register(r)
