@@ -76,6 +76,7 @@ type Tx interface {
 	Events() EventRows
 	Storage() StorageRows
 	Activities() ActivityRows
+	Notifications() NotificationRows
 	Credits() CreditRows
 	TierUses() TierUseRows
 	PasswordResets() PasswordResetRows

@@ -44,6 +44,9 @@ func (t stores) Storage() app.StorageRows { return storage(t) }
 // Activities implements app.Tx.
 func (t stores) Activities() app.ActivityRows { return activities(t) }
 
+// Notifications implements app.Tx.
+func (t stores) Notifications() app.NotificationRows { return notifications(t) }
+
 // Credits implements app.Tx.
 func (t stores) Credits() app.CreditRows { return credits(t) }
 
