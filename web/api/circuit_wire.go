@@ -94,6 +94,9 @@ func circuitFrom(v circuits.View) circuitJSON {
 			Permissions: m.Permissions, Joined: m.JoinedAt.Unix(),
 		})
 	}
+	for _, j := range v.Requests {
+		out.PendingRequests = append(out.PendingRequests, joinRequestFrom(j))
+	}
 	for _, r := range v.Roles {
 		out.CustomRoles = append(out.CustomRoles, customRoleJSON{
 			RoleID: r.ID.String(), RoleName: r.Name, Permissions: r.Permissions, Description: r.Description,
@@ -102,6 +105,12 @@ func circuitFrom(v circuits.View) circuitJSON {
 		})
 	}
 	return out
+}
+
+func joinRequestFrom(j app.JoinRequest) joinRequestJSON {
+	return joinRequestJSON{
+		RequesterID: j.RequesterID, RequestedAt: j.RequestedAt.Unix(), Message: textOrNull(j.Message), Status: string(j.Status),
+	}
 }
 
 func publicSettingsFrom(v circuits.View) *publicSettingsJSON {

@@ -54,18 +54,6 @@ func (in createItemJSON) toApp() (items.Input, error) {
 	return out, err
 }
 
-// prefixed puts the contract's words before the text of an error that is about
-// the request. Errors of other kinds have texts of their own.
-func prefixed(prefix string, err error) error {
-	var e *app.Error
-	if !errors.As(err, &e) || (e.Code != app.CodeInvalid && e.Code != app.CodeTooLarge) {
-		return err
-	}
-	c := *e
-	c.Message = prefix + e.Message
-	return &c
-}
-
 type createItemInput struct{ Body createItemJSON }
 
 func (h itemCreateHandlers) create(ctx context.Context, in *createItemInput) (*reply[encoded[itemJSON]], error) {
