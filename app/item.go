@@ -145,11 +145,12 @@ type ItemReads interface {
 	// ByRows returns the items with those row numbers in the order asked.
 	ByRows(rows []int64) ([]*Item, error)
 	// VisibleRows lists the row numbers of the items that userID may see
-	// (his own and those of circuits he is a member of; every item when
-	// everything is true), ascending, without reading the items themselves.
+	// (his own, those shared with him and those of circuits he is a member
+	// of; every item when everything is true), ascending, without reading
+	// the items themselves.
 	VisibleRows(userID string, everything bool, f ItemFilter, p Page) ([]int64, error)
-	// SharedWith reports whether userID is a member of a circuit that holds
-	// the item.
+	// SharedWith reports whether the item is shared with userID, or he is a
+	// member of a circuit that holds it.
 	SharedWith(userID string, row int64) (bool, error)
 	// Published reports whether a publicly accessible circuit without a
 	// password publishes the item.

@@ -8,7 +8,7 @@ import (
 )
 
 // A list of items is a walk over ordered streams of row numbers: the caller's
-// own items, and the items of each of his circuits. Each stream is an index
+// own items, those shared with him, and the items of each of his circuits. Each stream is an index
 // range that is read in pieces as the walk gets there, so that the cost of a
 // page depends on the page and not on the size of the tables. A filter with an
 // index of its own (identifiers, statuses that few items have) is one more
@@ -19,6 +19,8 @@ const (
 	ownRows = `SELECT row FROM items WHERE owner_id = ? AND row >= ?
 	ORDER BY row LIMIT ? OFFSET ?`
 	circuitRows = `SELECT item_row FROM circuit_items WHERE circuit_row = ? AND item_row >= ?
+	ORDER BY item_row LIMIT ? OFFSET ?`
+	sharedRows = `SELECT item_row FROM item_shares WHERE recipient_id = ? AND item_row >= ?
 	ORDER BY item_row LIMIT ? OFFSET ?`
 	everyRow = `SELECT row FROM items WHERE row >= ? ORDER BY row LIMIT ? OFFSET ?`
 	hashRows = `SELECT item_row FROM item_identifiers WHERE hash = ? AND item_row >= ?
@@ -204,6 +206,14 @@ func (t items) source(userID string, everything bool, f app.ItemFilter, p app.Pa
 			share = piece/n + 1
 		}
 		union := rowUnion{stream(ownRows, userID, piece)}
+		// Nearly nobody has anything shared with him, and a single stream skips
+		// in SQL.
+		shared := stream(sharedRows, userID, minPiece)
+		if first, err := shared.from(1); err != nil {
+			return nil, fmt.Errorf("list shares: %w", err)
+		} else if first != 0 {
+			union = append(union, shared)
+		}
 		for _, c := range memberships {
 			union = append(union, stream(circuitRows, c, share))
 		}

@@ -332,6 +332,8 @@ CREATE INDEX credit_transactions_operation ON credit_transactions (operation_id)
 CREATE UNIQUE INDEX credit_transactions_refund ON credit_transactions (operation_id) WHERE type = 'Refund';
 CREATE INDEX credit_transactions_user ON credit_transactions (user_id, row);
 CREATE INDEX events_item ON events (dfid, at, row);
+CREATE INDEX item_shares_item ON item_shares (item_row, row);
+CREATE INDEX item_shares_order ON item_shares (recipient_id, row);
 CREATE INDEX item_shares_recipient ON item_shares (recipient_id, item_row);
 CREATE INDEX items_local ON items (owner_id, row) WHERE dfid >= 'LID-' AND dfid < 'LID.';
 CREATE INDEX items_owner ON items (owner_id, row);
