@@ -164,10 +164,10 @@ func TestLocalItemsWhenStoresFail(t *testing.T) {
 	value := func(it *app.Item) {
 		it.Data = map[string]json.RawMessage{"k": json.RawMessage("[1]"), "l": json.RawMessage("1")}
 	}
-	store(t, st, localItem(1, value), localItem(2, value), localItem(3, value), localItem(4, value), localItem(5, value))
+	storeItems(t, st, localItem(1, value), localItem(2, value), localItem(3, value), localItem(4, value), localItem(5, value))
 	plain := items.New(st, app.SystemEnv(), nil)
 	for _, n := range []int{2, 3} {
-		if err := merge(plain, app.MergeAppend, 1, n); err != nil {
+		if err := mergeItems(plain, app.MergeAppend, 1, n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -189,7 +189,7 @@ func TestLocalItemsWhenStoresFail(t *testing.T) {
 		{"read", func(s *items.Service) error { _, err := s.Local(ctx, owner, id(1)); return err }, 2},
 		{"duplicates", func(s *items.Service) error { _, err := s.LocalDuplicates(ctx, owner); return err }, 2},
 		{"unmerge", func(s *items.Service) error { _, err := s.UnmergeLocal(ctx, owner, id(2)); return err }, 9},
-		{"merge", func(s *items.Service) error { return merge(s, app.MergeAppend, 1, 2) }, 7},
+		{"merge", func(s *items.Service) error { return mergeItems(s, app.MergeAppend, 1, 2) }, 7},
 		{"organize", func(s *items.Service) error {
 			_, err := s.OrganizeLocal(ctx, owner, items.OrganizeInput{Strategy: app.MergeAppend})
 			return err
@@ -220,13 +220,13 @@ func TestMergeLocalOfBrokenData(t *testing.T) {
 	t.Parallel()
 	svc, st := start(t, true)
 	list := func(it *app.Item) { it.Data = map[string]json.RawMessage{"k": json.RawMessage(`[1]`)} }
-	store(t, st, localItem(1, list), localItem(2, list), localItem(3, list))
-	if err := merge(svc, app.MergeAppend, 1, 2); err != nil {
+	storeItems(t, st, localItem(1, list), localItem(2, list), localItem(3, list))
+	if err := mergeItems(svc, app.MergeAppend, 1, 2); err != nil {
 		t.Fatal(err)
 	}
 	breakIt := brokenStore{st}
 	broken := items.New(breakIt, app.SystemEnv(), nil)
-	if err := merge(broken, app.MergeAppend, 3, 1); app.CodeOf(err) != app.CodeInternal {
+	if err := mergeItems(broken, app.MergeAppend, 3, 1); app.CodeOf(err) != app.CodeInternal {
 		t.Errorf("merge: got %v, want a fault of ours", err)
 	}
 	if _, err := broken.UnmergeLocal(context.Background(), owner, id(2)); app.CodeOf(err) != app.CodeInternal {
