@@ -167,9 +167,10 @@ type ItemReads interface {
 	// canonical identifier (its CanonicalKey), or 0.
 	ByCanonical(key string) (int64, error)
 	// OwnedWith lists row numbers of the user's own items that may carry an
-	// identifier with that key and value, ascending. The caller looks at the
-	// identifiers themselves.
-	OwnedWith(userID, key, value string, limit int) ([]int64, error)
+	// identifier with that key and value, ascending; with lone, only of items
+	// without a canonical identifier. The caller looks at the identifiers
+	// themselves.
+	OwnedWith(userID, key, value string, lone bool, limit int) ([]int64, error)
 	// ByFingerprint returns the row of the circuit's item with that
 	// fingerprint, or 0.
 	ByFingerprint(circuitRow int64, fingerprint string) (int64, error)

@@ -10,9 +10,9 @@ import (
 const (
 	// MaxBatch is how many elements one batch takes.
 	MaxBatch = 10_000
-	// batchPiece is how many of them share a job of the writer: about ten
+	// batchPiece is how many of them share a job of the writer: about five
 	// milliseconds, so that nobody behind them waits long.
-	batchPiece = 64
+	batchPiece = 32
 )
 
 // BatchResult is what became of one element: an item, or the error.

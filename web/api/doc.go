@@ -96,8 +96,8 @@
 //	POST /api/items (…/batch) any item by key and value           own by contextual identifiers, all  02 §9 no. 24 to 26
 //	                                                              by canonical ones; somebody else's
 //	                                                              is a pending item
-//	POST /api/items           animals of one lot become one item  another number of a registry is     a herd would be one animal
-//	                                                              another item
+//	POST /api/items           animals of one lot become one item  beside a canonical identifier the   a herd would be one animal
+//	                                                              others name only what has none
 //	POST /api/items, pending  text only                           pending_id beside error             02 §9 no. 8
 //	POST /api/items/batch     2 MiB                               16 MiB, 10,000 elements             bounded
 //	PUT …/items/{dfid} and    anybody                             the owner; others: the contract's   02 §9 no. 24
