@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/web/server"
 	"github.com/defarm-repo/defarm/web/servertest"
 )
 
@@ -224,5 +225,23 @@ func TestOnlyTheOwnerChangesAnItem(t *testing.T) {
 	}
 	if after := owner.Get(t, "/api/items/"+dfid).Body; string(after) != string(before) {
 		t.Errorf("the item changed: %s", after)
+	}
+}
+
+// Where tiers are enforced, Basic reads and creates but changes nothing.
+func TestChangesAndTiers(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart), servertest.WithConfig(func(c *server.Config) { c.Limits.EnforceTiers = true }))
+	basic, pro := srv.User("basic", ofTier(app.TierBasic)), srv.User("pro", ofTier(app.TierProfessional))
+	for _, tt := range []struct {
+		who    *servertest.Client
+		status int
+	}{{basic, http.StatusForbidden}, {pro, http.StatusOK}} {
+		dfid := newItem(t, tt.who, `{"key":"a","value":"1"},{"key":"b","value":"1"}`, "")
+		other := newItem(t, tt.who, `{"key":"c","value":"1"}`, "")
+		tt.who.Put(t, "/api/items/"+dfid, `{"enriched_data":{"a":1}}`).WantStatus(tt.status)
+		tt.who.Post(t, "/api/items/"+dfid+"/merge", `"`+other+`"`).WantStatus(tt.status)
+		tt.who.Post(t, "/api/items/"+dfid+"/split", `{"identifiers_for_new_item":[{"key":"a","value":"1"}]}`).WantStatus(tt.status)
+		tt.who.Delete(t, "/api/items/"+dfid).WantStatus(tt.status)
 	}
 }
