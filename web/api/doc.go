@@ -121,6 +121,13 @@
 //	                                                              all
 //	GET …/items/local/{id}    404; words as below /items/{dfid}   the item; words that no UUID are:   02 §4
 //	                                                              400
+//	…/items/{dfid}/share      any caller, recipient unchecked;    owner only, existing recipient,     02 §9 no. 7, 24, 33
+//	                          the share is lost                   one share each, ItemShared sent
+//	…/shared-with/{user_id},  anybody asks for anybody            himself, the sharer, administrators 02 §9 no. 28
+//	  /shared-to/{user_id}                                        (others: none)
+//	…/items/{dfid}/shares,    404                                 served                              02 §4
+//	  DELETE …/share/{id},
+//	  …/items/{dfid}/events
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1

@@ -18,10 +18,10 @@ func (h itemHandlers) register(r *registrar) {
 	family := together(tag("Items"), busyText(itemBusyText))
 	post(r, "/api/items/local", scopeUser, h.createLocal, family,
 		summary("Create a local item"),
-		describe("A local item is seen by you alone. Push it to a circuit to give it a DFID. Always makes a new item."))
+		describe("A local item is seen by you, and by those with whom you share it. Push it to a circuit to give it a DFID. Always makes a new item."))
 	get(r, "/api/items", scopeUser, h.list, family,
 		summary("List my items"),
-		describe("Your own items and those of the circuits that you are a member of, oldest first."))
+		describe("Your own items, those shared with you and those of the circuits that you are a member of, oldest first."))
 	get(r, "/api/items/mapping/{local_id}", scopeUser, h.mapping, family,
 		summary("What became of a local item"))
 	get(r, "/api/items/{dfid}", scopeUser, h.get, family,
