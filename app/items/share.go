@@ -73,8 +73,12 @@ func (s *Service) Share(ctx context.Context, who app.Actor, dfid string, in Shar
 		case app.CodeOf(err) != app.CodeNotFound:
 			return err
 		}
+		id, err := t.shareID(tx)
+		if err != nil {
+			return err
+		}
 		share = app.ItemShare{
-			ID: t.shareID(), ItemRow: it.Row, RecipientID: in.RecipientID, SharedBy: who.UserID,
+			ID: id, ItemRow: it.Row, RecipientID: in.RecipientID, SharedBy: who.UserID,
 			Permissions: in.Permissions, SharedAt: t.now,
 		}
 		if err := tx.Shares().Insert(share); err != nil {
@@ -86,10 +90,18 @@ func (s *Service) Share(ctx context.Context, who app.Actor, dfid string, in Shar
 }
 
 // shareID makes an id of contract 02 §5.5: SHARE-, the second in UTC, and the
-// first eight hexadecimal digits of a random UUID.
-func (t *tracing) shareID() string {
-	id := t.service.env.NewID()
-	return "SHARE-" + t.now.UTC().Format("20060102150405") + "-" + strings.ToUpper(hex.EncodeToString(id[:4]))
+// first eight hexadecimal digits of a random UUID. That is short enough for two
+// to meet; another one is drawn then.
+func (t *tracing) shareID(tx app.Tx) (string, error) {
+	for {
+		id := t.service.env.NewID()
+		text := "SHARE-" + t.now.UTC().Format("20060102150405") + "-" + strings.ToUpper(hex.EncodeToString(id[:4]))
+		if _, err := tx.Shares().ByID(text); app.CodeOf(err) == app.CodeNotFound {
+			return text, nil
+		} else if err != nil {
+			return "", err
+		}
+	}
 }
 
 func (t *tracing) tellOfShare(tx app.Tx, it *app.Item, share app.ItemShare) error {
