@@ -66,11 +66,11 @@ func (s *Service) CreateBatch(ctx context.Context, who app.Actor, list []Input, 
 
 // element creates one item of a batch. The error is one that ends the batch.
 func (t *tracing) element(tx app.Tx, in Input, result *BatchResult) error {
-	if result.Err = app.CheckIdentifiers(in.Identifiers); result.Err != nil {
-		return nil
-	}
 	var out outcome
 	err := tx.Try(func() (err error) {
+		if err := app.CheckIdentifiers(in.Identifiers); err != nil {
+			return err
+		}
 		out, err = t.create(tx, in)
 		return err
 	})

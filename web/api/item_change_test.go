@@ -162,11 +162,10 @@ func TestSplitItem(t *testing.T) {
 	if got := newItem(t, who, sisbov("076000000000002"), ""); got != part {
 		t.Errorf("the number that left: got %s, want %s", got, part)
 	}
-	before := rowCounts(t, srv)
 	local := "LID-" + newLocal(t, who, sisbov("BR000000000008"), `{}`)
 	dead := newItem(t, who, sisbov("BR000000000007"), "")
 	who.Delete(t, "/api/items/"+dead).WantStatus(http.StatusOK)
-	before = rowCounts(t, srv)
+	before := rowCounts(t, srv)
 	for _, tt := range []struct {
 		name, dfid, body string
 		status           int
