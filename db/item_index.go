@@ -8,10 +8,12 @@ import (
 	"lukechampine.com/blake3"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/registry"
 )
 
 // The identifier index holds two hashes for each identifier: of its key, for
-// lists by key, and of key and value. A hash is the first eight bytes,
+// lists by key, and of key and value; of a canonical one also the hash of key and
+// normal form, where that is another value. A hash is the first eight bytes,
 // big-endian and read as a signed integer, of
 //
 //	BLAKE3("key" 0x00 key)
@@ -49,7 +51,12 @@ func identifierHashes(ids []app.Identifier) []int64 {
 	out := make([]int64, 0, 2*len(ids))
 	seen := make(map[int64]struct{}, 2*len(ids))
 	for _, id := range ids {
-		for _, h := range [...]int64{keyHash(id.Key), pairHash(id.Key, id.Value)} {
+		hashes := [...]int64{keyHash(id.Key), pairHash(id.Key, id.Value), 0}
+		n := 2
+		if id.Canonical {
+			hashes[2], n = pairHash(id.Key, registry.Normal(id.Key, id.Value)), 3
+		}
+		for _, h := range hashes[:n] {
 			if _, have := seen[h]; !have {
 				seen[h] = struct{}{}
 				out = append(out, h)
