@@ -211,3 +211,14 @@ func FuzzMatchText(f *testing.F) {
 		}
 	})
 }
+
+// A status that lists could not show is not stored.
+func TestItemStatusIsChecked(t *testing.T) {
+	t.Parallel()
+	d := itemsDB(t)
+	it := localItem("u", 1)
+	it.Status = "Lost"
+	if err := d.Write(t.Context(), func(tx app.Tx) error { return tx.Items().Insert(it) }); err == nil {
+		t.Error("an unknown status is stored")
+	}
+}
