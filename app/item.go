@@ -149,6 +149,17 @@ type ItemReads interface {
 	// of; every item when everything is true), ascending, without reading
 	// the items themselves.
 	VisibleRows(userID string, everything bool, f ItemFilter, p Page) ([]int64, error)
+	// Candidates calls fn with rows that userID may see, that pass the filter
+	// and that may contain the folded query, ascending and in pieces, until
+	// fn says that no more are needed. No row that contains the query and was
+	// indexed is left out. Every row comes when the query is shorter than three
+	// characters.
+	Candidates(userID string, everything bool, f ItemFilter, query string, fn func(rows []int64) (more bool, err error)) error
+	// SearchBacklog is the last change that the search index does not know
+	// yet, 0 when there is none.
+	SearchBacklog() (last int64, err error)
+	// Counts counts the items that userID may see.
+	Counts(userID string, everything bool) (ItemCounts, error)
 	// SharedWith reports whether the item is shared with userID, or he is a
 	// member of a circuit that holds it.
 	SharedWith(userID string, row int64) (bool, error)
@@ -189,6 +200,9 @@ type ItemRows interface {
 	Update(old, it *Item) error
 	// Delete removes a local item that was folded into another one.
 	Delete(it *Item) error
+	// IndexSearch brings the next n changes up to last into the search index;
+	// done says that there are no more.
+	IndexSearch(last int64, n int) (done bool, err error)
 	// MapLocal points a local id at the item with that row.
 	MapLocal(m LocalMapping) error
 	// AddCanonical claims a canonical identifier for an item. It reports

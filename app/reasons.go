@@ -97,6 +97,7 @@ const (
 
 	// Server.
 	ReasonWriterBusy   Reason = "writer_busy"   // writer queue full or job too old
+	ReasonSearchBusy   Reason = "search_busy"   // search index too far behind
 	ReasonReadersBusy  Reason = "readers_busy"  // no reader connection in time
 	ReasonMailBusy     Reason = "mail_busy"     // too many mails wait
 	ReasonBcryptBusy   Reason = "bcrypt_busy"   // password queue full

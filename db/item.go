@@ -222,6 +222,9 @@ func (t items) Insert(it *app.Item) error {
 	if err := t.addHashes(it.Row, identifierHashes(it.Identifiers)); err != nil {
 		return err
 	}
+	if err := t.searchLater(it.Row); err != nil {
+		return err
+	}
 	t.touch(it)
 	return nil
 }
@@ -252,6 +255,11 @@ func (t items) Update(old, it *app.Item) error {
 	if err := t.addHashes(old.Row, added); err != nil {
 		return err
 	}
+	if !old.SameSearchText(it) {
+		if err := t.searchLater(old.Row); err != nil {
+			return err
+		}
+	}
 	t.touch(old)
 	if it.DFID != old.DFID {
 		t.touch(it)
@@ -280,6 +288,9 @@ func (t items) Delete(it *app.Item) error {
 	}
 	if n == 0 {
 		return errItemNotFound()
+	}
+	if err := t.searchLater(it.Row); err != nil {
+		return err
 	}
 	t.touch(it)
 	return nil

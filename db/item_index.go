@@ -9,13 +9,15 @@ import (
 	"lukechampine.com/blake3"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/registry"
 )
 
 // The identifier index holds two hashes for each identifier: of its key, for
-// lists by key, and of key and value; and of key and value once more for items
-// without any canonical identifier, so that the one that a lot's name alone
-// stands for is found among thousands of animals of that lot. A hash is the first eight bytes,
-// big-endian and read as a signed integer, of
+// lists by key, and of key and value; of a canonical one also the hash of key and
+// normal form, where that is another value. Items without any canonical
+// identifier have a third one, of key and value again, so that the one that a
+// lot's name alone stands for is found among thousands of animals of that lot. A
+// hash is the first eight bytes, big-endian and read as a signed integer, of
 //
 //	BLAKE3("key" 0x00 key)
 //	BLAKE3("pair" 0x00 uvarint(len(key)) key value)
@@ -66,6 +68,9 @@ func identifierHashes(ids []app.Identifier) []int64 {
 	for _, id := range ids {
 		add(keyHash(id.Key))
 		add(pairHash(id.Key, id.Value))
+		if id.Canonical {
+			add(pairHash(id.Key, registry.Normal(id.Key, id.Value)))
+		}
 		if lone {
 			add(loneHash(id.Key, id.Value))
 		}

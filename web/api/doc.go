@@ -128,6 +128,10 @@
 //	…/items/{dfid}/shares,    404                                 served                              02 §4
 //	  DELETE …/share/{id},
 //	  …/items/{dfid}/events
+//	GET /api/items/search     q ignored                           q searches, ranked; 503 while the   02 §9 no. 22
+//	                                                              index is far behind
+//	…/items/identifier/…      value as written                    canonical ones in any spelling      02 §9 no. 26
+//	GET /api/items/stats      confidence 0.0, MergedInto left out real mean, counted as merged        02 §9 no. 40
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1
