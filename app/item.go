@@ -155,9 +155,8 @@ type ItemReads interface {
 	// indexed is left out. Every row comes when the query is shorter than three
 	// characters.
 	Candidates(userID string, everything bool, f ItemFilter, query string, fn func(rows []int64) (more bool, err error)) error
-	// SearchBacklog is the last change that the search index does not know
-	// yet, 0 when there is none.
-	SearchBacklog() (last int64, err error)
+	// SearchBacklog is what the search index does not know yet.
+	SearchBacklog() (SearchBacklog, error)
 	// Counts counts the items that userID may see.
 	Counts(userID string, everything bool) (ItemCounts, error)
 	// SharedWith reports whether the item is shared with userID, or he is a
@@ -200,9 +199,10 @@ type ItemRows interface {
 	Update(old, it *Item) error
 	// Delete removes a local item that was folded into another one.
 	Delete(it *Item) error
-	// IndexSearch brings the next n changes up to last into the search index;
-	// done says that there are no more.
-	IndexSearch(last int64, n int) (done bool, err error)
+	// IndexSearch brings the next n items of the backlog into the search
+	// index, or less when their texts are long; done says that there are no
+	// more.
+	IndexSearch(b SearchBacklog, n int) (done bool, err error)
 	// MapLocal points a local id at the item with that row.
 	MapLocal(m LocalMapping) error
 	// AddCanonical claims a canonical identifier for an item. It reports

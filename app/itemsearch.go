@@ -12,6 +12,14 @@ import (
 // lies behind them is not found by queries of three characters and more.
 const MaxSearchText = 64 << 10
 
+// SearchBacklog is how far the search index is behind: up to which row it lacks
+// new items, and up to which change it lacks those of old ones. The zero value
+// is an index that knows everything.
+type SearchBacklog struct {
+	Row    int64
+	Change int64
+}
+
 // SearchRank is how well an item answers a search; less is better.
 type SearchRank int
 

@@ -13,8 +13,8 @@ import (
 )
 
 // The identifier index holds two hashes for each identifier: of its key, for
-// lists by key, and of key and value; of a canonical one also the hash of key and
-// normal form, where that is another value. Items without any canonical
+// lists by key, and of key and value; the value of a canonical one is its normal
+// form. Items without any canonical
 // identifier have a third one, of key and value again, so that the one that a
 // lot's name alone stands for is found among thousands of animals of that lot. A
 // hash is the first eight bytes, big-endian and read as a signed integer, of
@@ -23,7 +23,8 @@ import (
 //	BLAKE3("pair" 0x00 uvarint(len(key)) key value)
 //	BLAKE3("lone" 0x00 uvarint(len(key)) key value)
 //
-// over the texts as the client wrote them, without the namespace. The hashes
+// over the texts as the client wrote them, but for normal forms, without the
+// namespace. The hashes
 // are stored: the formulas can never change. BLAKE3 and not a faster hash,
 // because whoever can make collisions could fill the lists of others with
 // candidates that have to be looked at. Readers compare the identifier itself.
@@ -67,9 +68,10 @@ func identifierHashes(ids []app.Identifier) []int64 {
 	}
 	for _, id := range ids {
 		add(keyHash(id.Key))
-		add(pairHash(id.Key, id.Value))
 		if id.Canonical {
 			add(pairHash(id.Key, registry.Normal(id.Key, id.Value)))
+		} else {
+			add(pairHash(id.Key, id.Value))
 		}
 		if lone {
 			add(loneHash(id.Key, id.Value))
@@ -105,7 +107,7 @@ var hashInserts = [...]struct {
 	n    int
 	text string
 }{
-	{2, hashInsert(2)}, {4, hashInsert(4)}, {8, hashInsert(8)}, {32, hashInsert(32)}, {128, hashInsert(128)},
+	{2, hashInsert(2)}, {3, hashInsert(3)}, {4, hashInsert(4)}, {6, hashInsert(6)}, {8, hashInsert(8)}, {32, hashInsert(32)}, {128, hashInsert(128)},
 }
 
 func hashInsert(n int) string {

@@ -15,13 +15,13 @@ const (
 	indexPiece = 64
 	// indexRest is how many times as long as a write took the indexer rests
 	// when others wait for the writer.
-	indexRest = 4
+	indexRest = 20
 )
 
 // indexer owns the goroutine that keeps the search index near the items, so that
 // searches have little to catch up with. Its writes queue like any other; a
 // queue that is full only makes it come later, and while others write it takes a
-// fifth of the writer's time at most.
+// twentieth of the writer's time at most.
 type indexer struct {
 	d       *DB
 	stop    context.CancelFunc
@@ -53,16 +53,16 @@ func (x *indexer) serve(ctx context.Context) {
 
 // catchUp indexes what is stored now.
 func (x *indexer) catchUp(ctx context.Context) error {
-	var last int64
+	var behind app.SearchBacklog
 	err := x.d.Read(ctx, func(r app.Reader) (err error) {
-		last, err = r.Items().SearchBacklog()
+		behind, err = r.Items().SearchBacklog()
 		return err
 	})
-	for done := last == 0; err == nil && !done; {
+	for done := behind == (app.SearchBacklog{}); err == nil && !done; {
 		var took time.Duration
 		err = x.d.Write(ctx, func(tx app.Tx) (err error) {
 			began := x.d.o.Now()
-			done, err = tx.Items().IndexSearch(last, indexPiece)
+			done, err = tx.Items().IndexSearch(behind, indexPiece)
 			took = x.d.o.Now().Sub(began)
 			return err
 		})

@@ -38,9 +38,9 @@ func BenchmarkInsertSearch(b *testing.B) {
 					if !at {
 						return nil
 					}
-					last, err := tx.Items().SearchBacklog()
+					behind, err := tx.Items().SearchBacklog()
 					if err == nil {
-						_, err = tx.Items().IndexSearch(last, 64)
+						_, err = tx.Items().IndexSearch(behind, 64)
 					}
 					return err
 				})

@@ -93,18 +93,18 @@ func asSeen(r app.Reader, who app.Actor, rows []int64) ([]*app.Item, error) {
 
 // catchUp brings the index up to what is stored now.
 func (s *Service) catchUp(ctx context.Context) error {
-	var last int64
+	var behind app.SearchBacklog
 	err := s.store.Read(ctx, func(r app.Reader) (err error) {
-		last, err = r.Items().SearchBacklog()
+		behind, err = r.Items().SearchBacklog()
 		return err
 	})
-	if err != nil || last == 0 {
+	if err != nil || behind == (app.SearchBacklog{}) {
 		return err
 	}
 	for range indexPieces {
 		var done bool
 		err := s.store.Write(ctx, func(tx app.Tx) (err error) {
-			done, err = tx.Items().IndexSearch(last, indexPiece)
+			done, err = tx.Items().IndexSearch(behind, indexPiece)
 			return err
 		})
 		if err != nil || done {

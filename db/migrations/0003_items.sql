@@ -46,9 +46,6 @@ CREATE TABLE local_merges (
 );
 CREATE INDEX local_merges_master ON local_merges (master_id, row);
 
--- Items that are still local, by owner. The bounds take what begins with "LID-".
-CREATE INDEX items_local ON items (owner_id, row) WHERE dfid >= 'LID-' AND dfid < 'LID.';
-
 CREATE TABLE notifications (
 	row        INTEGER PRIMARY KEY,
 	id         TEXT    NOT NULL UNIQUE,

@@ -348,7 +348,6 @@ CREATE INDEX events_item ON events (dfid, at, row);
 CREATE INDEX item_shares_item ON item_shares (item_row, row);
 CREATE INDEX item_shares_order ON item_shares (recipient_id, row);
 CREATE INDEX item_shares_recipient ON item_shares (recipient_id, item_row);
-CREATE INDEX items_local ON items (owner_id, row) WHERE dfid >= 'LID-' AND dfid < 'LID.';
 CREATE INDEX items_owner ON items (owner_id, row);
 CREATE INDEX items_status ON items (status, row) WHERE status <> 'Active';
 CREATE INDEX join_requests_circuit ON join_requests (circuit_row, row);
