@@ -14,7 +14,7 @@ const (
 	// indexPiece is how many changes one of its writes takes in.
 	indexPiece = 64
 	// indexRest is how many times as long as a write took the indexer rests
-	// when others wait for the writer.
+	// when others wrote meanwhile.
 	indexRest = 20
 )
 
@@ -60,13 +60,14 @@ func (x *indexer) catchUp(ctx context.Context) error {
 	})
 	for done := behind == (app.SearchBacklog{}); err == nil && !done; {
 		var took time.Duration
+		before := x.d.writer.ran.Load()
 		err = x.d.Write(ctx, func(tx app.Tx) (err error) {
 			began := x.d.o.Now()
 			done, err = tx.Items().IndexSearch(behind, indexPiece)
 			took = x.d.o.Now().Sub(began)
 			return err
 		})
-		if err == nil && !done && len(x.d.writer.queue) > 0 {
+		if others := x.d.writer.ran.Load()-before > 1; err == nil && !done && others {
 			x.rest(ctx, indexRest*took)
 		}
 	}
