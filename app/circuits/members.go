@@ -166,7 +166,7 @@ func (s *Service) RemoveMember(ctx context.Context, who app.Actor, id uuid.UUID,
 			return err
 		}
 		if userID == c.circuit.OwnerID {
-			return app.Invalid(app.ReasonMember, "Validation error: The circuit owner cannot leave; transfer the circuit first")
+			return app.Invalid(app.ReasonMember, "Validation error: The circuit owner cannot be removed; transfer the circuit first")
 		}
 		if _, err := c.tx.Members().Delete(c.circuit.Row, userID); err != nil {
 			return err

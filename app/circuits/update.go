@@ -242,10 +242,8 @@ func (s *Service) Transfer(ctx context.Context, who app.Actor, id uuid.UUID, new
 		if err := c.setRole(heir, app.RoleOwner); err != nil {
 			return err
 		}
-		if c.gate.IsIn {
-			if err := c.setRole(c.gate.Member, app.RoleAdmin); err != nil {
-				return err
-			}
+		if err := c.stayAsAdmin(); err != nil {
+			return err
 		}
 		c.circuit.OwnerID = newOwner
 		if err := c.tx.Circuits().Update(c.circuit); err != nil {
@@ -255,6 +253,16 @@ func (s *Service) Transfer(ctx context.Context, who app.Actor, id uuid.UUID, new
 			return err
 		}
 		return c.note("Update", "transfer_circuit", fmt.Sprintf("Made %s the owner of circuit %s", newOwner, c.circuit.Name))
+	})
+}
+
+// stayAsAdmin makes the caller, who was the owner, a member with the role Admin.
+func (c *changing) stayAsAdmin() error {
+	if c.gate.IsIn {
+		return c.setRole(c.gate.Member, app.RoleAdmin)
+	}
+	return c.tx.Members().Insert(c.circuit.Row, app.CircuitMember{
+		UserID: c.who.UserID, Role: app.RoleAdmin, Permissions: app.RolePermissions(app.RoleAdmin), JoinedAt: c.now,
 	})
 }
 
