@@ -3,7 +3,6 @@ package circuits
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -13,12 +12,12 @@ import (
 // maxMembers bounds a circuit's members: every reader of the circuit gets them.
 const maxMembers = 10_000
 
-// AddMember makes an account a member with a built-in role (its name in any
-// case). A request of his to join that waits is approved with it. Who has
-// Invite may, and gives no right that he lacks.
+// AddMember makes an account a member with a built-in role. A request of his to
+// join that waits is approved with it. Who has Invite may, and gives no right
+// that he lacks. Not idempotent: who is a member keeps the role that he has.
 //
-// Errors: ReasonInvalidRole (before anything else), ReasonCircuitNotFound,
-// ReasonCircuitPermission, ReasonMember, ReasonUserNotFound.
+// Errors: ReasonCircuitNotFound, ReasonCircuitPermission, ReasonMember (he is
+// one, or there are too many), ReasonUserNotFound.
 func (s *Service) AddMember(ctx context.Context, who app.Actor, id uuid.UUID, userID string, role app.MemberRole) (View, error) {
 	return s.change(ctx, who, id, app.WorkInvite, func(c *changing) error {
 		switch _, err := c.tx.Members().ByID(c.circuit.Row, userID); {
@@ -201,5 +200,5 @@ func (c *changing) holders(role string) ([]string, error) {
 			out = append(out, m.UserID)
 		}
 	}
-	return slices.Clip(out), nil
+	return out, nil
 }
