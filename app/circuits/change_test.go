@@ -142,7 +142,7 @@ func TestChanges(t *testing.T) {
 // stored is the circuit as it is stored.
 func stored(t *testing.T, h *hooked, id uuid.UUID) (c *app.Circuit) {
 	t.Helper()
-	err := h.Store.Read(context.Background(), func(r app.Reader) (err error) {
+	err := h.Read(context.Background(), func(r app.Reader) (err error) {
 		c, err = r.Circuits().ByID(id)
 		return err
 	})

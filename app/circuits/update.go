@@ -110,12 +110,12 @@ func (s *Service) Reactivate(ctx context.Context, who app.Actor, id uuid.UUID) (
 }
 
 func (c *changing) setStatus(to app.CircuitStatus, action, description string) error {
-	switch c.circuit.Status {
-	case to:
+	if c.circuit.Status == app.CircuitArchived {
+		return app.Invalid(app.ReasonCircuitInactive, "Validation error: Circuit is archived")
+	}
+	if c.circuit.Status == to {
 		c.same = true
 		return nil
-	case app.CircuitArchived:
-		return app.Invalid(app.ReasonCircuitInactive, "Validation error: Circuit is archived")
 	}
 	c.circuit.Status = to
 	if err := c.tx.Circuits().Update(c.circuit); err != nil {
@@ -168,7 +168,7 @@ func (s *Service) Alias(ctx context.Context, who app.Actor, id uuid.UUID) (*app.
 	if !v.Member {
 		return nil, app.Forbidden(app.ReasonCircuitPermission, "Permission denied: User is not a member of this circuit")
 	}
-	return v.Circuit.Alias, nil
+	return v.Alias, nil
 }
 
 // SetAlias replaces a circuit's alias configuration, for who holds
