@@ -28,7 +28,7 @@ type changing struct {
 //
 // Errors: ReasonCircuitNotFound, ReasonCircuitPermission, and those of fn.
 func (s *Service) change(ctx context.Context, who app.Actor, id uuid.UUID, w app.CircuitWork, fn func(c *changing) error) (View, error) {
-	return s.changeIf(ctx, who, id, func(c *changing) error { return c.gate.Allow(who.UserID, w) }, fn)
+	return s.changeIf(ctx, who, id, func(c *changing) error { return allowed(c.gate, who, w) }, fn)
 }
 
 // changeIf is change with a rule of its own for who may.
@@ -38,8 +38,8 @@ func (s *Service) changeIf(ctx context.Context, who app.Actor, id uuid.UUID, all
 		if err != nil {
 			return err
 		}
-		if !c.gate.Knows(who) {
-			return app.NotFound(app.ReasonCircuitNotFound, "Circuit not found")
+		if err := known(c.gate, who); err != nil {
+			return err
 		}
 		if err := allow(c); err != nil {
 			return err
@@ -57,6 +57,23 @@ func (s *Service) changeIf(ctx context.Context, who app.Actor, id uuid.UUID, all
 		return View{}, err
 	}
 	return s.view(c, who), nil
+}
+
+// allowed refuses a caller who may not do the work; who may not even know of the
+// circuit is told that there is none.
+func allowed(gate app.CircuitGate, who app.Actor, w app.CircuitWork) error {
+	if err := known(gate, who); err != nil {
+		return err
+	}
+	return gate.Allow(who.UserID, w)
+}
+
+// known tells a caller who may not know of the circuit that there is none.
+func known(gate app.CircuitGate, who app.Actor) error {
+	if gate.Knows(who) {
+		return nil
+	}
+	return app.NotFound(app.ReasonCircuitNotFound, "Circuit not found")
 }
 
 // enter loads what a change needs to know of the circuit.
