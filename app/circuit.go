@@ -260,6 +260,9 @@ type CircuitReads interface {
 	// member) when own, the publicly visible ones when public. Archived
 	// circuits are left out; status "" is any.
 	ListIDs(userID string, own, public bool, status CircuitStatus, p Page) ([]uuid.UUID, error)
+	// PublicIDsOf lists the ids of the publicly visible circuits that userID
+	// owns or belongs to, newest first, without archived ones.
+	PublicIDsOf(userID string, p Page) ([]uuid.UUID, error)
 	// Items lists a circuit's items, newest push first; only published
 	// ones when published is set.
 	Items(circuitRow int64, published bool, p Page) ([]CircuitItem, error)

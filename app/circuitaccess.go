@@ -85,6 +85,13 @@ func (g CircuitGate) Allow(userID string, w CircuitWork) error {
 	return Forbidden(ReasonCircuitPermission, "Permission denied: User does not have permission to %s", w)
 }
 
+// Knows reports whether the caller may know that the circuit exists: members,
+// its owner, administrators, and everybody of a public one that is not archived.
+func (g CircuitGate) Knows(who Actor) bool {
+	c := g.Circuit
+	return g.IsIn || who.IsAdmin || c.OwnerID == who.UserID || (c.Permissions.AllowPublicVisibility && c.Status != CircuitArchived)
+}
+
 // AllowGrant refuses to give rights that the caller lacks himself: the owner
 // has all of them, and Owner is the owner's alone to give (contract 03 S6).
 func (g CircuitGate) AllowGrant(userID string, role MemberRole, rights []Permission) error {

@@ -7,6 +7,8 @@ import "github.com/google/uuid"
 type MemberRows interface {
 	// ByID returns a member's entry; ReasonMember when he is none.
 	ByID(circuitRow int64, userID string) (CircuitMember, error)
+	// Count is how many members there are.
+	Count(circuitRow int64) (int, error)
 	// List gives all members in order of joining.
 	List(circuitRow int64) ([]CircuitMember, error)
 	// Insert adds a member; CodeConflict when he is one.
@@ -23,6 +25,8 @@ type MemberRows interface {
 type RoleRows interface {
 	// ByName returns a role by its exact name; ReasonInvalidRole.
 	ByName(circuitRow int64, name string) (CustomRole, error)
+	// Count is how many roles there are, the seeded ones included.
+	Count(circuitRow int64) (int, error)
 	// Insert adds a role; CodeConflict when the name is taken.
 	Insert(circuitRow int64, r CustomRole) error
 	// Update stores permissions, description and color.

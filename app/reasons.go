@@ -86,7 +86,7 @@ const (
 	ReasonMember            Reason = "member"              // already a member, not a member, or the owner
 	ReasonJoinRequest       Reason = "join_request"        // already waiting, or none is waiting
 	ReasonOperationNotFound Reason = "operation_not_found" // unknown, or of another circuit
-	ReasonInvalidCircuit    Reason = "invalid_circuit"     // name or description out of bounds
+	ReasonInvalidCircuit    Reason = "invalid_circuit"     // name, description or alias lists out of bounds
 
 	// Evidence.
 	ReasonNoEvents         Reason = "no_events"          // item without events

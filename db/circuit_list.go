@@ -82,6 +82,25 @@ func newestOf(a, b []circuitRef) (circuitRef, []circuitRef, []circuitRef) {
 	}
 }
 
+const circuitsPublicOf = `SELECT row, id FROM circuits WHERE row IN (
+		SELECT row FROM circuits WHERE owner_id = ?1
+		UNION SELECT circuit_row FROM circuit_members WHERE user_id = ?1
+	) AND is_public = 1 AND status <> 'Archived'
+	ORDER BY row DESC LIMIT ?2 OFFSET ?3`
+
+// PublicIDsOf implements app.CircuitReads.
+func (t circuits) PublicIDsOf(userID string, p app.Page) ([]uuid.UUID, error) {
+	refs, err := collect(t.s, scanCircuitRef, circuitsPublicOf, userID, p.Limit, p.Offset)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]uuid.UUID, len(refs))
+	for i, ref := range refs {
+		ids[i] = ref.id
+	}
+	return ids, nil
+}
+
 const circuitsOwnedCount = `SELECT COUNT(*) FROM circuits WHERE owner_id = ? AND status = 'Active'`
 
 // CountOwned implements app.CircuitReads.

@@ -29,6 +29,14 @@ func errNoMember(userID string) error {
 	return app.NotFound(app.ReasonMember, "Validation error: Member '%s' not found", userID)
 }
 
+const memberCount = `SELECT COUNT(*) FROM circuit_members WHERE circuit_row = ?`
+
+// Count implements app.MemberRows.
+func (t members) Count(circuitRow int64) (n int, err error) {
+	err = t.s.row(memberCount, circuitRow).Scan(&n)
+	return n, err
+}
+
 // List implements app.MemberRows.
 func (t members) List(circuitRow int64) ([]app.CircuitMember, error) {
 	return collect(t.s, scanMember, membersSQL, circuitRow)
@@ -97,6 +105,14 @@ func (t roles) ByName(circuitRow int64, name string) (app.CustomRole, error) {
 
 func errNoRole(name string) error {
 	return app.NotFound(app.ReasonInvalidRole, "Validation error: Custom role '%s' not found", name)
+}
+
+const roleCount = `SELECT COUNT(*) FROM circuit_roles WHERE circuit_row = ?`
+
+// Count implements app.RoleRows.
+func (t roles) Count(circuitRow int64) (n int, err error) {
+	err = t.s.row(roleCount, circuitRow).Scan(&n)
+	return n, err
 }
 
 // Insert implements app.RoleRows.

@@ -19,6 +19,7 @@ type changing struct {
 	gate    app.CircuitGate
 	circuit *app.Circuit // the gate's
 	now     time.Time
+	same    bool // nothing was changed after all: last_modified stays
 }
 
 // change runs fn on the writer, for a caller who may do the work, and returns
@@ -27,15 +28,23 @@ type changing struct {
 //
 // Errors: ReasonCircuitNotFound, ReasonCircuitPermission, and those of fn.
 func (s *Service) change(ctx context.Context, who app.Actor, id uuid.UUID, w app.CircuitWork, fn func(c *changing) error) (View, error) {
+	return s.changeIf(ctx, who, id, func(c *changing) error { return allowed(c.gate, who, w) }, fn)
+}
+
+// changeIf is change with a rule of its own for who may.
+func (s *Service) changeIf(ctx context.Context, who app.Actor, id uuid.UUID, allow, fn func(c *changing) error) (View, error) {
 	err := s.store.Write(ctx, func(tx app.Tx) error {
 		c, err := s.enter(tx, who, id)
 		if err != nil {
 			return err
 		}
-		if err := c.gate.Allow(who.UserID, w); err != nil {
+		if err := known(c.gate, who); err != nil {
 			return err
 		}
-		if err := fn(c); err != nil {
+		if err := allow(c); err != nil {
+			return err
+		}
+		if err := fn(c); err != nil || c.same {
 			return err
 		}
 		return tx.Circuits().Touch(c.circuit, c.now)
@@ -48,6 +57,23 @@ func (s *Service) change(ctx context.Context, who app.Actor, id uuid.UUID, w app
 		return View{}, err
 	}
 	return s.view(c, who), nil
+}
+
+// allowed refuses a caller who may not do the work; who may not even know of the
+// circuit is told that there is none.
+func allowed(gate app.CircuitGate, who app.Actor, w app.CircuitWork) error {
+	if err := known(gate, who); err != nil {
+		return err
+	}
+	return gate.Allow(who.UserID, w)
+}
+
+// known tells a caller who may not know of the circuit that there is none.
+func known(gate app.CircuitGate, who app.Actor) error {
+	if gate.Knows(who) {
+		return nil
+	}
+	return app.NotFound(app.ReasonCircuitNotFound, "Circuit not found")
 }
 
 // enter loads what a change needs to know of the circuit.

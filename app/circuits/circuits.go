@@ -94,6 +94,11 @@ func (s *Service) List(ctx context.Context, who app.Actor, f ListFilter, p app.P
 	if err != nil {
 		return nil, err
 	}
+	return s.views(ctx, who, ids)
+}
+
+// views gives the circuits with those ids as the caller may see them.
+func (s *Service) views(ctx context.Context, who app.Actor, ids []uuid.UUID) ([]View, error) {
 	views := make([]View, 0, len(ids))
 	for _, id := range ids {
 		c, err := s.store.Circuit(ctx, id)

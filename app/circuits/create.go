@@ -2,6 +2,8 @@ package circuits
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -57,8 +59,8 @@ func (s *Service) Create(ctx context.Context, who app.Actor, in NewCircuit) (Vie
 		Alias:   in.Alias,
 		Adapter: app.CircuitAdapter{ConfiguredBy: "system", ConfiguredAt: now},
 	}
-	if err := checkTexts(c); err != nil {
-		return View{}, err
+	if err := checkNew(c); err != nil {
+		return View{}, app.Invalid(app.ReasonInvalidCircuit, "Failed to create circuit: Validation error: %s", err)
 	}
 	if in.Adapter != nil {
 		if err := mayConfigure(who.Tier, in.Adapter.Type); err != nil {
@@ -104,27 +106,33 @@ func (s *Service) Create(ctx context.Context, who app.Actor, in NewCircuit) (Vie
 	return s.view(c, who), nil
 }
 
-func checkTexts(c *app.Circuit) error {
-	invalid := func(text string) error {
-		return app.Invalid(app.ReasonInvalidCircuit, "Failed to create circuit: Validation error: %s", text)
-	}
-	switch {
-	case utf8.RuneCountInString(c.Name) > maxName:
-		return invalid("name is longer than 255 characters")
-	case len(c.Description) > maxDescription:
-		return invalid("description is longer than 65536 bytes")
-	case strings.ContainsRune(c.Name, 0) || strings.ContainsRune(c.Description, 0):
-		return invalid("name and description must not contain U+0000")
+// checkNew says in words what is wrong with a new circuit, and fills in its
+// namespace.
+func checkNew(c *app.Circuit) error {
+	if err := checkTexts(c.Name, c.Description); err != nil {
+		return err
 	}
 	if c.DefaultNamespace == "" {
 		c.DefaultNamespace = app.DefaultNamespace
 	}
-	for _, ns := range app.Namespaces {
-		if c.DefaultNamespace == ns {
-			return nil
-		}
+	if !slices.Contains(app.Namespaces, c.DefaultNamespace) {
+		return errors.New("default_namespace must be one of " + strings.Join(app.Namespaces, ", "))
 	}
-	return invalid("default_namespace must be one of " + strings.Join(app.Namespaces, ", "))
+	return checkAliasLists(c.Alias)
+}
+
+// checkTexts says in words what is wrong with a circuit's texts.
+func checkTexts(name, description string) error {
+	switch {
+	case utf8.RuneCountInString(name) > maxName:
+		return errors.New("name is longer than 255 characters")
+	case len(description) > maxDescription:
+		return errors.New("description is longer than 65536 bytes")
+	case strings.ContainsRune(name, 0) || strings.ContainsRune(description, 0):
+		return errors.New("name and description must not contain U+0000")
+	default:
+		return nil
+	}
 }
 
 // mayConfigure applies contract 04 §9.5: the tier decides, and the server must

@@ -91,20 +91,39 @@ func allow(tx app.Tx, u *app.User, w Work, now time.Time) error {
 	case app.TierBulkOperations:
 		return monthly(tx, u, "bulk operations", w.Count, u.Tier.BulkOperationsPerMonth(), now)
 	case app.TierCreateCircuits:
-		if limits.MaxCircuits == nil {
-			return nil
-		}
-		owned, err := tx.Circuits().CountOwned(u.ID)
-		if err != nil {
-			return err
-		}
-		if owned+w.Count > *limits.MaxCircuits {
-			return app.Forbidden(app.ReasonTierLimit, "The %s tier allows %d circuits; deactivate one or upgrade", u.Tier, *limits.MaxCircuits)
-		}
-		return nil
+		return mayOwn(tx, u, w.Count)
 	default:
 		return nil // permitted, and without an allowance
 	}
+}
+
+// MayOwn refuses a further active circuit to an account whose tier allows none,
+// however he comes by it: a circuit that is given to him, or made active again,
+// counts as much as a new one. ReasonTierLimit, ReasonUserNotFound.
+func (q *Quota) MayOwn(tx app.Tx, userID string) error {
+	if !q.LimitsTiers() {
+		return nil
+	}
+	u, err := tx.Users().ByID(userID)
+	if err != nil {
+		return err
+	}
+	return mayOwn(tx, u, 1)
+}
+
+func mayOwn(tx app.Tx, u *app.User, more int64) error {
+	most := u.Tier.Limits().MaxCircuits
+	if most == nil {
+		return nil
+	}
+	owned, err := tx.Circuits().CountOwned(u.ID)
+	if err != nil {
+		return err
+	}
+	if owned+more > *most {
+		return app.Forbidden(app.ReasonTierLimit, "The %s tier allows %d circuits; deactivate one or upgrade", u.Tier, *most)
+	}
+	return nil
 }
 
 // monthly counts the use of this month and refuses what goes beyond the limit;

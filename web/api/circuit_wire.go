@@ -86,9 +86,7 @@ func circuitFrom(v circuits.View) circuitJSON {
 	if !v.Member {
 		return out
 	}
-	count := make(map[string]int, 4)
 	for _, m := range v.Members {
-		count[m.RoleName()]++
 		out.Members = append(out.Members, circuitMemberJSON{
 			MemberID: m.UserID, Role: string(m.Role), CustomRole: textOrNull(m.CustomRole),
 			Permissions: m.Permissions, Joined: m.JoinedAt.Unix(),
@@ -97,14 +95,18 @@ func circuitFrom(v circuits.View) circuitJSON {
 	for _, j := range v.Requests {
 		out.PendingRequests = append(out.PendingRequests, joinRequestFrom(j))
 	}
-	for _, r := range v.Roles {
-		out.CustomRoles = append(out.CustomRoles, customRoleJSON{
-			RoleID: r.ID.String(), RoleName: r.Name, Permissions: r.Permissions, Description: r.Description,
-			Color: textOrNull(r.Color), MemberCount: count[r.Name], Created: r.CreatedAt.Unix(),
-			CreatedBy: r.CreatedBy, IsDefault: r.IsDefault,
-		})
+	for _, r := range v.VisibleRoles() {
+		out.CustomRoles = append(out.CustomRoles, customRoleFrom(r))
 	}
 	return out
+}
+
+func customRoleFrom(r circuits.Role) customRoleJSON {
+	return customRoleJSON{
+		RoleID: r.ID.String(), RoleName: r.Name, Permissions: r.Permissions, Description: r.Description,
+		Color: textOrNull(r.Color), MemberCount: r.Members, Created: r.CreatedAt.Unix(),
+		CreatedBy: r.CreatedBy, IsDefault: r.IsDefault,
+	}
 }
 
 func joinRequestFrom(j app.JoinRequest) joinRequestJSON {

@@ -132,6 +132,33 @@
 //	                                                              index is far behind
 //	…/items/identifier/…      value as written                    canonical ones in any spelling      02 §9 no. 26
 //	GET /api/items/stats      confidence 0.0, MergedInto left out real mean, counted as merged        02 §9 no. 40
+//	…/circuits/{id}, changes  anybody may learn that it exists    private: "Circuit not found" to   03 §9 S1
+//	                                                              all but members and administrators
+//	…/circuits/{id}, changes  no trace                            a line in the author's history;     03 §9 S28
+//	                                                              members are told what concerns them
+//	GET …/circuits/member/*   anybody's, without a credential     own; of others the public ones,     03 §1.3
+//	                                                              redacted
+//	PUT …/{id}/deactivate     owner_id alone is not enough;       it is; body optional; 400 for an    03 §1.6
+//	                          changes last_modified again         archived circuit; repeated: nothing
+//	…/visibility/toggle       500 for Admins, 403 for holders of  works for both; body ignored        03 §1.7
+//	                          ManagePermissions
+//	PUT …/{id}/reactivate,    -                                   served; the tier's number of        03 §9 S27
+//	  POST …/transfer                                             circuits holds when enforced
+//	…/{id}/alias-config       fixed at creation; unbounded        GET for members, PUT; 100 entries   03 §9 S27, S32
+//	                                                              of 1,024 bytes per list, also at
+//	                                                              creation
+//	…/{id}/members, …/roles   rights of all kinds to anybody,     nobody gives a right that he lacks; 03 §9 S6, S7
+//	                          the owner's entry too               the owner's entry by transfer only
+//	POST …/{id}/members       any id; request stays pending       accounts; request is approved;      03 §2.1
+//	                                                              10,000 members
+//	PATCH …/members/{user_id} Admin and Viewer are unknown; role  known in any case; role or          03 §2.2
+//	                          needed                              custom_role_name
+//	DELETE …/members/*,       405, 404                            served                              03 §9 S27
+//	  POST …/leave
+//	…/{id}/roles              500 for an unknown circuit; any     404; members only; trimmed, 1 …     03 §2.4, 2.5
+//	                          name; any number                    100 characters; 100 roles
+//	DELETE …/roles/{name}     500 default or assigned role, or    400; 404; keys work                 03 §2.7
+//	                          with a key; 200 unknown role
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1
