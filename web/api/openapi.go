@@ -77,9 +77,7 @@ func security(rt *route) []map[string][]string {
 	switch {
 	case rt.scope == scopePublic:
 		return []map[string][]string{}
-	case rt.scope == scopeOptional:
-		return []map[string][]string{{}, {schemeToken: {}}, {schemeKey: {}}}
-	case rt.scope == scopeOptional:
+	case rt.scope == scopeOptional || rt.scope == scopeWelcome:
 		return []map[string][]string{{}, {schemeToken: {}}, {schemeKey: {}}}
 	case rt.tokenOnly:
 		return []map[string][]string{{schemeToken: {}}}
