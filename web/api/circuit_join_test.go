@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 
 // cast are the kinds of people around a circuit.
 type cast struct {
+	number                                          *atomic.Int64 // of the last animal
 	srv                                             *servertest.Server
 	owner, manager, member, stranger, nobody, admin *servertest.Client
 }
@@ -30,7 +32,7 @@ func newCast(t *testing.T, opts ...servertest.Option) cast {
 	t.Helper()
 	srv := servertest.Start(t, append([]servertest.Option{servertest.At(chainStart)}, opts...)...)
 	return cast{
-		srv: srv, owner: srv.User("owner"), manager: srv.User("manager"), member: srv.User("member"),
+		number: new(atomic.Int64), srv: srv, owner: srv.User("owner"), manager: srv.User("manager"), member: srv.User("member"),
 		stranger: srv.User("stranger"), nobody: srv.Anonymous(), admin: srv.Admin(),
 	}
 }
