@@ -152,7 +152,7 @@ func gateOf(c *app.Circuit, who app.Actor) app.CircuitGate {
 // Approval is a manager's decision to let somebody in.
 type Approval struct {
 	RequesterID string
-	Role        string // built-in role in any case; "" is Member
+	Role        string // built-in role in any case
 }
 
 // ApproveJoin makes the requester a member and tells him. When he became one
@@ -162,9 +162,6 @@ type Approval struct {
 // (also for a role with rights that the caller lacks), ReasonCircuitInactive,
 // ReasonJoinRequest (none waits: it was decided before).
 func (s *Service) ApproveJoin(ctx context.Context, who app.Actor, id uuid.UUID, in Approval) (View, error) {
-	if in.Role == "" {
-		in.Role = string(app.RoleMember)
-	}
 	role, err := app.ParseMemberRole(in.Role)
 	if err != nil {
 		return View{}, err

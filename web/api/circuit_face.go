@@ -14,7 +14,7 @@ import (
 type faceHandlers struct{ svc *circuits.Service }
 
 func (h faceHandlers) register(r *registrar) {
-	get(r, "/api/circuits/{id}/public", scopeWelcome, h.get, tag("Circuits"), busyText(circuitBusyText),
+	get(r, "/api/circuits/{id}/public", scopeWelcome, h.get, tag("Circuits"), busyText(circuitBusyText), unmetered(),
 		summary("Read a circuit's public page"),
 		describe("For everybody. A protected circuit shows its branding only, until its password comes in `X-Access-Password` "+
 			"(or the query's `access_password`) or the credential is that of a member. Wrong passwords are limited by 429."))

@@ -120,7 +120,11 @@ func (h joinHandlers) approve(ctx context.Context, in *approveJoinInput) (*reply
 	if err != nil {
 		return nil, err
 	}
-	v, err := h.svc.ApproveJoin(ctx, actor(ctx), id, circuits.Approval{RequesterID: in.RequesterID, Role: value(in.Body.Role)})
+	wanted := circuits.Approval{RequesterID: in.RequesterID, Role: string(app.RoleMember)}
+	if in.Body.Role != nil {
+		wanted.Role = *in.Body.Role
+	}
+	v, err := h.svc.ApproveJoin(ctx, actor(ctx), id, wanted)
 	if app.ReasonOf(err) == app.ReasonInvalidRole {
 		return nil, err // without the words
 	}

@@ -153,6 +153,7 @@ func TestJoinRequestsRefused(t *testing.T) {
 		{c.owner, unknown + toApprove, `{}`, 400, approve + noCircuit},
 		{c.owner, "/api/circuits/7" + toApprove, `{}`, 400, "Invalid circuit ID format"},
 		{c.owner, unknown + toApprove, `{"role":"boss"}`, 400, "Invalid member role: boss"},
+		{c.owner, open + toApprove, `{"role":""}`, 400, "Invalid member role: "},
 		{c.stranger, closed + toApprove, `{}`, 400, approve + noCircuit},
 		{c.stranger, open + toApprove, `{}`, 400, approve + noApprove},
 		{asker, open + toApprove, `{}`, 400, approve + noApprove},

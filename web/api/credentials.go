@@ -133,7 +133,8 @@ func quotaHeaders(h http.Header, q ratelimit.Verdict) {
 
 // enter lets a request into an operation or says why not: missing or bad
 // credential 401, rate 429, flags and rights 403. Public operations do not
-// look at credentials.
+// look at credentials; where all are welcome, one that is refused counts as
+// none.
 func (g *gate) enter(w http.ResponseWriter, r *http.Request, rec *request, rt *route) *failure {
 	f := g.check(w, r, rec, rt)
 	if f == nil || rt.scope != scopeWelcome || f.status >= http.StatusInternalServerError {
@@ -143,6 +144,7 @@ func (g *gate) enter(w http.ResponseWriter, r *http.Request, rec *request, rt *r
 	return nil
 }
 
+// check is enter by the rules of the credential that is shown.
 func (g *gate) check(w http.ResponseWriter, r *http.Request, rec *request, rt *route) *failure {
 	switch rt.scope {
 	case scopePublic:

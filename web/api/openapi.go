@@ -90,7 +90,11 @@ func security(rt *route) []map[string][]string {
 // give. What is particular to it belongs in its description.
 func (r *registrar) errorResponses(rt *route) map[string]*huma.Response {
 	codes := []int{http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable}
-	if rt.scope != scopePublic {
+	switch rt.scope {
+	case scopePublic:
+	case scopeWelcome:
+		codes = append(codes, http.StatusTooManyRequests)
+	default:
 		codes = append(codes, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	}
 	if rt.method != http.MethodGet && rt.method != http.MethodDelete {
