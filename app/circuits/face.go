@@ -10,11 +10,12 @@ import (
 	"github.com/defarm-repo/defarm/app"
 )
 
-// The bounds of a public page: the items that it lists, and the events that it
-// shows of each.
+// The bounds of a public page: the items that it lists, the events that it shows
+// of each, and all events together, which are shared out evenly.
 const (
-	faceItems  = 1000
-	faceEvents = 100
+	faceItems     = 1000
+	faceEvents    = 100
+	faceAllEvents = 10_000
 )
 
 // Face is what a circuit shows to the public (contract 03 §4.2).
@@ -75,10 +76,10 @@ func (s *Service) Face(ctx context.Context, who Visitor, id uuid.UUID) (Face, er
 		return f, nil
 	}
 	shown := app.PublicEvents{
-		CircuitRow: c.Row, CircuitID: c.ID.String(), PerItem: faceEvents,
-		DFIDs:     c.Published[:min(len(c.Published), faceItems)],
+		CircuitRow: c.Row, CircuitID: c.ID.String(), DFIDs: c.Published[:min(len(c.Published), faceItems)],
 		Encrypted: c.Public != nil && c.Public.ShowEncrypted,
 	}
+	shown.PerItem = min(faceEvents, faceAllEvents/len(shown.DFIDs))
 	return f, s.store.Read(ctx, func(r app.Reader) error {
 		places, err := r.Circuits().Held(c.Row, shown.DFIDs)
 		if err != nil {

@@ -58,7 +58,7 @@ type faceJSON struct {
 
 type faceItemJSON struct {
 	DFID   string          `json:"dfid"`
-	Events []faceEventJSON `json:"events" doc:"The newest 100"`
+	Events []faceEventJSON `json:"events" doc:"The newest 100; fewer where more than a hundred items are listed"`
 }
 
 type faceEventJSON struct {

@@ -246,7 +246,8 @@ func TestPublicPageOfAPart(t *testing.T) {
 	srv.Anonymous().Get(t, "/api/circuits/"+slaughter+"/public").WantStatus(200).WantGolden("circuit/face_part")
 }
 
-// A page lists a thousand items and counts all.
+// A page lists a thousand items, shares ten thousand events out among them, and
+// counts all.
 func TestPublicPageIsBounded(t *testing.T) {
 	t.Parallel()
 	c := newCast(t)
@@ -269,6 +270,12 @@ func TestPublicPageIsBounded(t *testing.T) {
 			if err := tx.Circuits().Publish(gate.Circuit.Row, it.Row, chainStart); err != nil {
 				return err
 			}
+			for range 11 * (1 - min(n, 1)) { // of the first one
+				e := &app.Event{ID: uuid.New(), DFID: it.DFID, Type: app.EventUpdated, At: chainStart, Visibility: app.VisibilityPublic}
+				if err := tx.Events().Insert(e); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
@@ -278,13 +285,19 @@ func TestPublicPageIsBounded(t *testing.T) {
 	res := c.nobody.Get(t, path+"/public").WantStatus(200)
 	var got struct {
 		Data struct {
-			Count  int               `json:"items_count"`
-			Items  []string          `json:"published_items"`
-			Events []json.RawMessage `json:"published_items_with_events"`
+			Count  int      `json:"items_count"`
+			All    int      `json:"events_count"`
+			Items  []string `json:"published_items"`
+			Events []struct {
+				Events []json.RawMessage
+			} `json:"published_items_with_events"`
 		}
 	}
 	res.JSON(&got)
 	if got.Data.Count != 1001 || len(got.Data.Items) != 1000 || len(got.Data.Events) != 1000 || got.Data.Items[0] != "DFID-20250101-000000-0000" {
 		t.Errorf("got %d counted, %d and %d listed, from %s", got.Data.Count, len(got.Data.Items), len(got.Data.Events), got.Data.Items[0])
+	}
+	if shown := len(got.Data.Events[0].Events); shown != 10 || got.Data.All != 11 {
+		t.Errorf("events of the first item: %d counted, %d listed, want 11 and 10", got.Data.All, shown)
 	}
 }
