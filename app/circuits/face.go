@@ -183,20 +183,20 @@ func (c *changing) joinPublic(message string) (approved bool, err error) {
 	if c.circuit.Public == nil || !c.circuit.Public.AutoApprove {
 		return false, c.request(message)
 	}
-	_, err = c.admit(app.CircuitMember{
+	_, err = c.letIn(app.CircuitMember{
 		UserID: c.who.UserID, Role: app.RoleMember, Permissions: app.RolePermissions(app.RoleMember), JoinedAt: c.now,
 	})
 	if err != nil {
 		return false, err
 	}
-	if err := c.closeRequest(c.who.UserID, "system"); err != nil {
+	if err := c.settleRequest(c.who.UserID, "system"); err != nil {
 		return false, err
 	}
 	return true, c.note("Create", "join_circuit", "Joined circuit: "+c.circuit.Name)
 }
 
-// closeRequest notes a request of a new member, if one waits, as approved.
-func (c *changing) closeRequest(userID, by string) error {
+// settleRequest notes a request of a new member, if one waits, as approved.
+func (c *changing) settleRequest(userID, by string) error {
 	j, err := c.tx.JoinRequests().Pending(c.circuit.Row, userID)
 	if app.ReasonOf(err) == app.ReasonJoinRequest {
 		return nil

@@ -174,7 +174,7 @@ func (s *Service) ApproveJoin(ctx context.Context, who app.Actor, id uuid.UUID, 
 		if err := c.decide(in.RequesterID, app.JoinApproved); err != nil {
 			return err
 		}
-		added, err := c.admit(app.CircuitMember{UserID: in.RequesterID, Role: role, Permissions: rights, JoinedAt: c.now})
+		added, err := c.letIn(app.CircuitMember{UserID: in.RequesterID, Role: role, Permissions: rights, JoinedAt: c.now})
 		if err != nil {
 			return err
 		}
@@ -219,8 +219,8 @@ func (c *changing) decide(requesterID string, status app.JoinStatus) error {
 	return c.tx.JoinRequests().Decide(j)
 }
 
-// admit adds a member unless he is one; it reports whether it did.
-func (c *changing) admit(m app.CircuitMember) (bool, error) {
+// letIn adds a member unless he is one; it reports whether it did.
+func (c *changing) letIn(m app.CircuitMember) (bool, error) {
 	_, err := c.tx.Members().ByID(c.circuit.Row, m.UserID)
 	if err == nil || app.ReasonOf(err) != app.ReasonMember {
 		return false, err

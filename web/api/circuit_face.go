@@ -29,7 +29,7 @@ type faceInput struct {
 // faceReply is an answer that depends on secrets: nobody shall keep it.
 type faceReply struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         successJSON[faceJSON]
+	Body         dataJSON[faceJSON]
 }
 
 type faceJSON struct {
@@ -80,7 +80,7 @@ func (h faceHandlers) get(ctx context.Context, in *faceInput) (*faceReply, error
 	if err != nil {
 		return nil, err
 	}
-	return &faceReply{CacheControl: "no-store", Body: successJSON[faceJSON]{Success: true, Data: faceFrom(f)}}, nil
+	return &faceReply{CacheControl: "no-store", Body: dataJSON[faceJSON]{Success: true, Data: faceFrom(f)}}, nil
 }
 
 func faceFrom(f circuits.Face) faceJSON {

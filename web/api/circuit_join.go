@@ -88,11 +88,11 @@ func (h joinHandlers) ask(ctx context.Context, in *askInput) (*reply[circuitJSON
 		return nil, err
 	}
 	v, err := h.svc.RequestToJoin(ctx, actor(ctx), id, value(in.Body.Message))
-	return circuitReply(v, refused(prefixAsk, err))
+	return joinReply(v, refused(prefixAsk, err))
 }
 
-// circuitReply is the answer of a change of a circuit.
-func circuitReply(v circuits.View, err error) (*reply[circuitJSON], error) {
+// joinReply is the answer of a change of a circuit.
+func joinReply(v circuits.View, err error) (*reply[circuitJSON], error) {
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (h joinHandlers) approve(ctx context.Context, in *approveJoinInput) (*reply
 	if app.ReasonOf(err) == app.ReasonInvalidRole {
 		return nil, err // without the words
 	}
-	return circuitReply(v, refused(prefixApprove, err))
+	return joinReply(v, refused(prefixApprove, err))
 }
 
 func (h joinHandlers) reject(ctx context.Context, in *rejectJoinInput) (*reply[circuitJSON], error) {
@@ -137,7 +137,7 @@ func (h joinHandlers) reject(ctx context.Context, in *rejectJoinInput) (*reply[c
 		return nil, err
 	}
 	v, err := h.svc.RejectJoin(ctx, actor(ctx), id, in.RequesterID)
-	return circuitReply(v, refused(prefixReject, err))
+	return joinReply(v, refused(prefixReject, err))
 }
 
 func (h joinHandlers) joinPublic(ctx context.Context, in *joinPublicInput) (*reply[joinedJSON], error) {

@@ -35,13 +35,13 @@ type setPublicInput struct {
 	}
 }
 
-// successJSON is an answer under data.
-type successJSON[T any] struct {
+// dataJSON is an answer under data.
+type dataJSON[T any] struct {
 	Success bool `json:"success"`
 	Data    T    `json:"data"`
 }
 
-func (h settingsHandlers) set(ctx context.Context, in *setPublicInput) (*reply[successJSON[circuitJSON]], error) {
+func (h settingsHandlers) set(ctx context.Context, in *setPublicInput) (*reply[dataJSON[circuitJSON]], error) {
 	id, err := in.settingsID()
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (h settingsHandlers) set(ctx context.Context, in *setPublicInput) (*reply[s
 	if err != nil {
 		return nil, updateFailed(err)
 	}
-	return respond(successJSON[circuitJSON]{Success: true, Data: circuitFrom(v)}, nil)
+	return respond(dataJSON[circuitJSON]{Success: true, Data: circuitFrom(v)}, nil)
 }
 
 // settingsID is circuitID with the shape that errors have on this route.
@@ -81,7 +81,7 @@ func updateFailed(err error) error {
 	return c
 }
 
-func (h settingsHandlers) get(ctx context.Context, in *CircuitIDPath) (*reply[successJSON[*publicSettingsJSON]], error) {
+func (h settingsHandlers) get(ctx context.Context, in *CircuitIDPath) (*reply[dataJSON[*publicSettingsJSON]], error) {
 	id, err := in.circuitID()
 	if err != nil {
 		return nil, err
@@ -90,5 +90,5 @@ func (h settingsHandlers) get(ctx context.Context, in *CircuitIDPath) (*reply[su
 	if err != nil {
 		return nil, err
 	}
-	return respond(successJSON[*publicSettingsJSON]{Success: true, Data: publicSettingsFrom(v)}, nil)
+	return respond(dataJSON[*publicSettingsJSON]{Success: true, Data: publicSettingsFrom(v)}, nil)
 }
