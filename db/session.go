@@ -30,6 +30,9 @@ type session struct {
 	// alive, where it is set, is asked before each statement and while rows
 	// are collected: it gives the error of a caller who is gone.
 	alive func() error
+	// indexed is the last row that the search index may have come to; the
+	// writer's alone.
+	indexed int64
 	// slot is the reader's number, for the gauge of open transactions.
 	slot int
 }
@@ -43,8 +46,11 @@ const maxStatements = 512
 // caller is still there.
 const aliveEvery = 256
 
+// indexedUnknown says that session.indexed was not read yet.
+const indexedUnknown = -1
+
 func newSession(conn *sql.Conn) *session {
-	return &session{conn: conn, stmts: make(map[string]*sql.Stmt)}
+	return &session{conn: conn, stmts: make(map[string]*sql.Stmt), indexed: indexedUnknown}
 }
 
 // prepare gives the statement for a text, unless the session must not go on.

@@ -48,6 +48,10 @@ type writer struct {
 	goroutine atomic.Int64
 	site      codeRange
 
+	// ran counts the jobs of committed transactions, for those that make way
+	// when others write.
+	ran atomic.Int64
+
 	// The rest belongs to the goroutine.
 	s         *session
 	group     []*job // the jobs of the transaction that are not yet answered

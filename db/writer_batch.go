@@ -270,6 +270,7 @@ func (w *writer) rollback() {
 // answer runs the callbacks of the committed jobs, in order, and answers all.
 func (w *writer) answer(jobs []*job) {
 	w.committed = true
+	w.ran.Add(int64(len(jobs)))
 	for i, j := range jobs {
 		w.group = jobs[i:]
 		switch {

@@ -96,8 +96,8 @@
 //	POST /api/items (…/batch) any item by key and value           own by contextual identifiers, all  02 §9 no. 24 to 26
 //	                                                              by canonical ones; somebody else's
 //	                                                              is a pending item
-//	POST /api/items           animals of one lot become one item  another number of a registry is     a herd would be one animal
-//	                                                              another item
+//	POST /api/items           animals of one lot become one item  beside a canonical identifier the   a herd would be one animal
+//	                                                              others name only what has none
 //	POST /api/items, pending  text only                           pending_id beside error             02 §9 no. 8
 //	POST /api/items/batch     2 MiB                               16 MiB, 10,000 elements             bounded
 //	PUT …/items/{dfid} and    anybody                             the owner; others: the contract's   02 §9 no. 24
@@ -121,7 +121,18 @@
 //	                                                              all
 //	GET …/items/local/{id}    404; words as below /items/{dfid}   the item; words that no UUID are:   02 §4
 //	                                                              400
-//	GET /api/circuits, /list  anonymous; ?user_id= is an identity  401; user_id ignored; strangers see   03 §1.2, S1, S3
+//	…/items/{dfid}/share      any caller, recipient unchecked;    owner only, existing recipient,     02 §9 no. 7, 24, 33
+//	                          the share is lost                   one share each, ItemShared sent
+//	…/shared-with/{user_id},  anybody asks for anybody            himself, the sharer, administrators 02 §9 no. 28
+//	  /shared-to/{user_id}                                        (others: none)
+//	…/items/{dfid}/shares,    404                                 served                              02 §4
+//	  DELETE …/share/{id},
+//	  …/items/{dfid}/events
+//	GET /api/items/search     q ignored                           q searches, ranked; 503 while the   02 §9 no. 22
+//	                                                              index is far behind
+//	…/items/identifier/…      value as written                    canonical ones in any spelling      02 §9 no. 26
+//	GET /api/items/stats      confidence 0.0, MergedInto left out real mean, counted as merged        02 §9 no. 40
+//	GET /api/circuits, /list  anonymous; ?user_id= identifies     401; user_id ignored; strangers see   03 §1.2, S1, S3
 //	                                                              neither members nor roles
 //	…/circuits/{id}/requests  the whole circuit; any status       the own request only; 400 when not  03 §3.1, S10, S13
 //	                                                              active; message of 4,096 bytes
