@@ -268,6 +268,9 @@ type CircuitReads interface {
 	Items(circuitRow int64, published bool, p Page) ([]CircuitItem, error)
 	// Place returns the item's place in the circuit; ReasonItemNotFound.
 	Place(circuitRow, itemRow int64) (CircuitItem, error)
+	// Held gives the places of those of the items that are in the circuit, by
+	// DFID.
+	Held(circuitRow int64, dfids []string) (map[string]CircuitItem, error)
 	// Entitled reports whether userID belongs to a circuit that holds the
 	// whole item (he may read all of it), and whether he holds Push in one
 	// of them (he may overwrite its data).

@@ -12,6 +12,7 @@ type CircuitWork string
 const (
 	WorkUpdate        CircuitWork = "update circuit"
 	WorkSettings      CircuitWork = "update public settings"
+	WorkSeeSettings   CircuitWork = "see public settings"
 	WorkDeactivate    CircuitWork = "deactivate circuit"
 	WorkReactivate    CircuitWork = "reactivate circuit"
 	WorkToggle        CircuitWork = "toggle visibility"
@@ -44,6 +45,7 @@ type circuitRule struct {
 var circuitRules = map[CircuitWork]circuitRule{
 	WorkUpdate:        {needs: PermManagePermissions, owner: true},
 	WorkSettings:      {needs: PermManagePermissions, owner: true},
+	WorkSeeSettings:   {needs: PermManagePermissions, owner: true},
 	WorkDeactivate:    {needs: PermManagePermissions, owner: true},
 	WorkReactivate:    {needs: PermManagePermissions, owner: true},
 	WorkAlias:         {needs: PermManagePermissions, owner: true},

@@ -54,12 +54,28 @@ type Event struct {
 	PushedToCircuit *uuid.UUID
 }
 
+// PublicEvents selects what the public page of a circuit shows of items that it
+// holds: their Public events, and of an item that it holds in part those of the
+// circuit itself.
+type PublicEvents struct {
+	CircuitRow int64
+	CircuitID  string
+	DFIDs      []string
+	Encrypted  bool // encrypted events too
+	PerItem    int  // at most so many are listed
+}
+
 // EventReads reads events.
 type EventReads interface {
 	// ByItem lists an item's events, newest first.
 	ByItem(dfid string, p Page) ([]*Event, error)
 	// ByItems lists the events of several items, newest first within each.
 	ByItems(dfids []string) (map[string][]*Event, error)
+	// Public lists the newest events that a circuit's public page shows of
+	// each item, newest first, and counts all that it could show. Of items
+	// that the circuit holds in part it may give a few that are not the
+	// circuit's: see Event.InCircuit.
+	Public(p PublicEvents) (byItem map[string][]*Event, count int, err error)
 	// Leaves lists the leaf hashes of an item's events, in no special order.
 	Leaves(dfid string) ([]string, error)
 	// Leaf returns the leaf hash of one event of the item;

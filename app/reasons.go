@@ -80,6 +80,9 @@ const (
 	ReasonCircuitInactive   Reason = "circuit_inactive"    // status is not Active
 	ReasonCircuitPermission Reason = "circuit_permission"  // member lacks the permission
 	ReasonPublicSettings    Reason = "public_settings"     // invalid public settings
+	ReasonCircuitNotPublic  Reason = "circuit_not_public"  // unknown, or without a public face at the moment
+	ReasonAccessPassword    Reason = "access_password"     // wrong password of a protected circuit, or it has none
+	ReasonPasswordThrottled Reason = "password_throttled"  // too many wrong passwords of a protected circuit
 	ReasonAdapterAccess     Reason = "adapter_access"      // caller's tier or list lacks the adapter
 	ReasonAdapterMissing    Reason = "adapter_unavailable" // adapter not configured on this server
 	ReasonInvalidRole       Reason = "invalid_role"        // no such role or permission, or one that may not be changed

@@ -134,3 +134,24 @@ func (t circuits) Unpublish(circuitRow int64, keep []int64) error {
 	}
 	return nil
 }
+
+// CROSS JOIN, because SQLite takes it as the order to join in: the items first,
+// however many there are in the circuit.
+var heldItems = newInList(`SELECT `+circuitItemColumns+` FROM items i
+	CROSS JOIN circuit_items ci WHERE ci.item_row = i.row AND ci.circuit_row = ? AND i.dfid IN`, ``)
+
+// Held implements app.CircuitReads.
+func (t circuits) Held(circuitRow int64, dfids []string) (map[string]app.CircuitItem, error) {
+	out := make(map[string]app.CircuitItem, len(dfids))
+	err := eachChunk(heldItems, dfids, func(text string, args []any) error {
+		places, err := collect(t.s, scanCircuitItem, text, append([]any{circuitRow}, args...)...)
+		for _, place := range places {
+			out[place.DFID] = place
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("places of items: %w", err)
+	}
+	return out, nil
+}

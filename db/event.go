@@ -1,7 +1,9 @@
 package db
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -43,6 +45,10 @@ func scanEvent(sc scanner) (*app.Event, error) {
 	return &e, nil
 }
 
+// eventColumnsE are the same columns where another table has such names.
+const eventColumnsE = `e.row, e.id, e.dfid, e.type, e.at, e.source, e.metadata, e.encrypted, e.visibility,
+	e.content_hash, e.leaf_hash, e.local_event_id, e.is_local, e.pushed_to_circuit`
+
 const eventsByItem = `SELECT ` + eventColumns + ` FROM events WHERE dfid = ?
 	ORDER BY at DESC, row DESC LIMIT ? OFFSET ?`
 
@@ -75,6 +81,54 @@ func (t events) ByItems(dfids []string) (map[string][]*app.Event, error) {
 		return nil, err
 	}
 	return out, nil
+}
+
+// The circuit of an event is in its metadata, which is free form: LIKE finds it
+// as the canonical JSON writes it, at any depth, so the reader looks again.
+const publicCondition = `visibility = 'Public' AND encrypted <= ? AND (ci.whole = 1 OR pushed_to_circuit = ? OR metadata LIKE ?)`
+
+var (
+	eventsPublic = newInList(`SELECT `+eventColumnsE+` FROM items i
+	CROSS JOIN circuit_items ci CROSS JOIN events e
+	WHERE ci.item_row = i.row AND ci.circuit_row = ? AND e.row IN (
+		SELECT row FROM events WHERE dfid = i.dfid AND `+publicCondition+`
+		ORDER BY at DESC, row DESC LIMIT ?)
+	AND i.dfid IN`, ``)
+	eventsPublicCount = newInList(`SELECT COUNT(*) FROM items i
+	CROSS JOIN circuit_items ci CROSS JOIN events e
+	WHERE ci.item_row = i.row AND ci.circuit_row = ? AND e.dfid = i.dfid AND `+publicCondition+`
+	AND i.dfid IN`, ``)
+)
+
+// Public implements app.EventReads.
+func (t events) Public(p app.PublicEvents) (map[string][]*app.Event, int, error) {
+	byItem, total := make(map[string][]*app.Event, len(p.DFIDs)), 0
+	head := []any{p.CircuitRow, b2i(p.Encrypted), p.CircuitID, `%"circuit_id":"` + p.CircuitID + `"%`}
+	err := eachChunk(eventsPublic, p.DFIDs, func(text string, args []any) error {
+		es, err := collect(t.s, scanEvent, text, slices.Concat(head, []any{p.PerItem}, args)...)
+		for _, e := range es {
+			byItem[e.DFID] = append(byItem[e.DFID], e)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("list public events: %w", err)
+	}
+	for _, es := range byItem {
+		slices.SortFunc(es, func(a, b *app.Event) int {
+			return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.Row, a.Row))
+		})
+	}
+	err = eachChunk(eventsPublicCount, p.DFIDs, func(text string, args []any) error {
+		var n int
+		err := t.s.row(text, slices.Concat(head, args)...).Scan(&n)
+		total += n
+		return err
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("count public events: %w", err)
+	}
+	return byItem, total, nil
 }
 
 const eventLeaves = `SELECT leaf_hash FROM events WHERE dfid = ?`

@@ -1,6 +1,7 @@
 // Package circuits is the service of circuits: groups of parties that share
-// items under permissions. It creates and lists circuits and tokenizes local
-// items into them (PushLocal).
+// items under permissions. It creates and lists circuits, lets users ask to
+// join them, shows their public face, and tokenizes local items into them
+// (PushLocal).
 //
 // Who may do what inside a circuit is decided inside the write closure, from
 // the caller's own membership entry (app.CircuitGate), so a permission that was
@@ -34,11 +35,14 @@ type Service struct {
 	encoder   app.DocumentEncoder
 	passwords *password.Pool
 	quota     *quota.Quota
+	guesses   *guesses
 }
 
 // New returns the service.
 func New(store app.Store, env app.Env, cfg Config) *Service {
-	return &Service{store: store, env: env, encoder: cfg.Encoder, passwords: cfg.Passwords, quota: cfg.Quota}
+	return &Service{
+		store: store, env: env, encoder: cfg.Encoder, passwords: cfg.Passwords, quota: cfg.Quota, guesses: newGuesses(),
+	}
 }
 
 // View is a circuit as one caller may see it.
@@ -51,6 +55,9 @@ type View struct {
 	Manager bool
 	// ShowPublished says whether the caller sees what the circuit publishes.
 	ShowPublished bool
+	// Own are the caller's own join requests that wait, where he is no member
+	// and has just made one.
+	Own []app.JoinRequest
 }
 
 func (s *Service) view(c *app.Circuit, who app.Actor) View {

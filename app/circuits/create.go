@@ -74,7 +74,7 @@ func (s *Service) Create(ctx context.Context, who app.Actor, in NewCircuit) (Vie
 	}
 	if in.Public != nil {
 		var err error
-		if c.Public, err = s.publicSettings(ctx, *in.Public); err != nil {
+		if c.Public, err = s.newPublic(ctx, *in.Public); err != nil {
 			return View{}, err
 		}
 	}
@@ -104,6 +104,21 @@ func (s *Service) Create(ctx context.Context, who app.Actor, in NewCircuit) (Vie
 		return View{}, err
 	}
 	return s.view(c, who), nil
+}
+
+// newPublic is the public face of a new circuit.
+func (s *Service) newPublic(ctx context.Context, in PublicInput) (*app.PublicSettings, error) {
+	out, err := publicSettings(in, nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.PublishedItems) > 0 {
+		return nil, publicError("Published items must be items of the circuit", map[string]any{
+			"field": "published_items", "issue": "a new circuit holds no items; push them first, then publish them",
+		})
+	}
+	out.PasswordHash, err = s.hashPassword(ctx, in)
+	return out, err
 }
 
 // checkNew says in words what is wrong with a new circuit, and fills in its

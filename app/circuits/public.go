@@ -22,7 +22,7 @@ type PublicInput struct {
 	LogoURL           *string
 	Tagline           *string
 	FooterText        *string
-	PublishedItems    []string
+	PublishedItems    []string // DFIDs; nil keeps what is published
 	AutoApprove       bool
 	AutoPublish       bool
 	ShowEncrypted     bool
@@ -31,9 +31,32 @@ type PublicInput struct {
 	ExportPermissions *string
 }
 
-// publicSettings validates the input in the contract's order and hashes the
-// password. Errors are 422 with the contract's details.
-func (s *Service) publicSettings(ctx context.Context, in PublicInput) (*app.PublicSettings, error) {
+// maxPublished bounds the published items that one call may name.
+const maxPublished = 10_000
+
+// PasswordMask stands for a stored password in answers. Sent back, it means that
+// the password is unchanged (design §2.24).
+const PasswordMask = "********"
+
+// password is the new password, if there is one.
+func (in PublicInput) password() (pw string, given bool) {
+	if in.AccessPassword == nil || *in.AccessPassword == PasswordMask {
+		return "", false
+	}
+	return *in.AccessPassword, true
+}
+
+// keepsPassword reports whether a protected circuit without a new password has
+// one that it can keep.
+func keepsPassword(stored *app.PublicSettings) bool {
+	return stored != nil && stored.AccessMode == app.AccessProtected && stored.PasswordHash != ""
+}
+
+// publicSettings validates the input in the contract's order; stored are the
+// settings that it replaces, nil when there are none. Password and published
+// items are left to the caller: see hashPassword. Errors are 422 with the
+// contract's details.
+func publicSettings(in PublicInput, stored *app.PublicSettings) (*app.PublicSettings, error) {
 	out := &app.PublicSettings{
 		PublicName: in.PublicName, PublicDescription: in.PublicDescription, PrimaryColor: in.PrimaryColor,
 		SecondaryColor: in.SecondaryColor, LogoURL: in.LogoURL, Tagline: in.Tagline, FooterText: in.FooterText,
@@ -47,31 +70,51 @@ func (s *Service) publicSettings(ctx context.Context, in PublicInput) (*app.Publ
 	if out.ScheduledDate, err = scheduledDate(out.AccessMode, in.ScheduledDate); err != nil {
 		return nil, err
 	}
-	if out.AccessMode == app.AccessProtected && in.AccessPassword == nil {
-		return nil, publicError("Password is required when access_mode is 'protected'", map[string]any{
-			"field": "access_password", "required": true,
-			"issue": "access_password must be provided when access_mode is 'protected'",
-		})
+	pw, given := in.password()
+	if out.AccessMode == app.AccessProtected && !given && !keepsPassword(stored) {
+		return nil, errPasswordRequired()
 	}
 	if out.ExportPermissions, err = exportPermissions(in.ExportPermissions); err != nil {
 		return nil, err
 	}
-	if len(in.PublishedItems) > 0 {
-		return nil, publicError("Published items must be items of the circuit", map[string]any{
-			"field": "published_items", "issue": "a new circuit holds no items; push them first, then publish them",
+	if len(in.PublishedItems) > maxPublished {
+		return nil, publicError("Too many published items", map[string]any{
+			"field": "published_items", "issue": "published_items must have at most 10000 elements",
 		})
 	}
-	if in.AccessPassword != nil && *in.AccessPassword != "" {
-		if len(*in.AccessPassword) > password.MaxBytes {
-			return nil, publicError("Password is too long", map[string]any{
-				"field": "access_password", "issue": "access_password must have at most 72 bytes",
-			})
-		}
-		if out.PasswordHash, err = s.passwords.Hash(ctx, *in.AccessPassword); err != nil {
-			return nil, err
-		}
+	return out, checkPassword(pw)
+}
+
+func errPasswordRequired() error {
+	return publicError("Password is required when access_mode is 'protected'", map[string]any{
+		"field": "access_password", "required": true,
+		"issue": "access_password must be provided when access_mode is 'protected'",
+	})
+}
+
+// checkPassword refuses what bcrypt would confuse with other passwords.
+func checkPassword(pw string) error {
+	if len(pw) > password.MaxBytes {
+		return publicError("Password is too long", map[string]any{
+			"field": "access_password", "issue": "access_password must have at most 72 bytes",
+		})
 	}
-	return out, nil
+	if strings.ContainsRune(pw, 0) {
+		return publicError("Password is not valid text", map[string]any{
+			"field": "access_password", "issue": "access_password must not contain U+0000",
+		})
+	}
+	return nil
+}
+
+// hashPassword hashes the new password; "" when there is none. It waits for a
+// worker, so it must not be called in a write. CodeBusy.
+func (s *Service) hashPassword(ctx context.Context, in PublicInput) (string, error) {
+	pw, _ := in.password()
+	if pw == "" {
+		return "", nil
+	}
+	return s.passwords.Hash(ctx, pw)
 }
 
 func accessMode(in *string) (app.AccessMode, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/password"
+	"github.com/defarm-repo/defarm/app/ratelimit"
 )
 
 // Registration is a person's request for an account.
@@ -85,7 +86,7 @@ func (s *Service) maySignUp(from Client, now time.Time) error {
 	if wait := s.throttle.waitAt(from.Address, now); wait > 0 {
 		return tooMany(wait)
 	}
-	r := s.signups.Take(addressKey(from.Address), s.signupsPerHour, now)
+	r := s.signups.Take(ratelimit.AddressKey(from.Address), s.signupsPerHour, now)
 	if r.Allowed {
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/password"
+	"github.com/defarm-repo/defarm/app/ratelimit"
 )
 
 // ResetConfig sets the resetting of forgotten passwords up.
@@ -131,7 +132,7 @@ func (s *Service) ForgotPassword(in Forgotten, from Client) error {
 		return app.Invalid(app.ReasonResetRequest, "Provide email or username to reset your password")
 	}
 	now := s.env.Now()
-	if r := s.asked.Take(addressKey(from.Address), resetsPerAddress*s.resetsPerHour, now); !r.Allowed {
+	if r := s.asked.Take(ratelimit.AddressKey(from.Address), resetsPerAddress*s.resetsPerHour, now); !r.Allowed {
 		return tooManyResets(r.ResetAt.Sub(now))
 	}
 	if r := s.asked.Take(throttleName(key), s.resetsPerHour, now); !r.Allowed {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/ratelimit"
 )
 
 // ThrottleConfig bounds failed logins. Only failures count: whoever knows his
@@ -111,7 +112,7 @@ type throttleShard struct {
 // throttleKey names a counter: either part may be empty.
 type throttleKey struct {
 	account string // folded user name
-	address string // see addressKey
+	address string // see ratelimit.AddressKey
 }
 
 // counter is a leaky bucket of failures.
@@ -146,7 +147,7 @@ type attempt struct {
 // begin lets an attempt through or refuses it: CodeRateLimited,
 // ReasonLoginThrottled.
 func (t *throttle) begin(account string, addr netip.Addr, now time.Time) (attempt, error) {
-	from := addressKey(addr)
+	from := ratelimit.AddressKey(addr)
 	if account == "" {
 		account = "\x00" // no name has it; an empty part means something else
 	}
@@ -233,14 +234,14 @@ func (a attempt) succeeded() {
 
 // waitAt asks the address's counter alone: how long to wait.
 func (t *throttle) waitAt(addr netip.Addr, now time.Time) time.Duration {
-	_, wait := t.admit(throttleKey{address: addressKey(addr)}, t.cfg.PerAddress, now)
+	_, wait := t.admit(throttleKey{address: ratelimit.AddressKey(addr)}, t.cfg.PerAddress, now)
 	return wait
 }
 
 // failedAt counts a failure of an address alone: a registration that ran into
 // a taken name.
 func (t *throttle) failedAt(addr netip.Addr, now time.Time) {
-	t.count(throttleKey{address: addressKey(addr)}, t.cfg.PerAddress, now)
+	t.count(throttleKey{address: ratelimit.AddressKey(addr)}, t.cfg.PerAddress, now)
 }
 
 func (t *throttle) count(key throttleKey, limit int, now time.Time) {
@@ -295,21 +296,4 @@ func (c *counter) calmer(than *counter) bool {
 
 func (t *throttle) shard(key throttleKey) *throttleShard {
 	return &t.shards[maphash.Comparable(t.seed, key)%throttleShards]
-}
-
-// addressKey groups addresses by what one client controls: a single IPv4
-// address, a /64 of IPv6. Unknown addresses are one group.
-func addressKey(addr netip.Addr) string {
-	if !addr.IsValid() {
-		return "unknown"
-	}
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		return addr.String()
-	}
-	p, err := addr.Prefix(64)
-	if err != nil { // cannot be: every IPv6 address has one
-		return addr.String()
-	}
-	return p.String()
 }

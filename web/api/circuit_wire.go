@@ -9,7 +9,7 @@ import (
 )
 
 // secretMask stands for a stored secret in answers (design §2.24).
-const secretMask = "********"
+const secretMask = circuits.PasswordMask
 
 type circuitJSON struct {
 	CircuitID       string                 `json:"circuit_id"`
@@ -84,6 +84,9 @@ func circuitFrom(v circuits.View) circuitJSON {
 		Public: publicSettingsFrom(v),
 	}
 	if !v.Member {
+		for _, j := range v.Own {
+			out.PendingRequests = append(out.PendingRequests, joinRequestFrom(j))
+		}
 		return out
 	}
 	for _, m := range v.Members {

@@ -133,18 +133,29 @@ func quotaHeaders(h http.Header, q ratelimit.Verdict) {
 
 // enter lets a request into an operation or says why not: missing or bad
 // credential 401, rate 429, flags and rights 403. Public operations do not
-// look at credentials.
+// look at credentials; where all are welcome, one that is refused counts as
+// none.
 func (g *gate) enter(w http.ResponseWriter, r *http.Request, rec *request, rt *route) *failure {
+	f := g.check(w, r, rec, rt)
+	if f == nil || rt.scope != scopeWelcome || f.status >= http.StatusInternalServerError {
+		return f
+	}
+	rec.actor, rec.key = app.Actor{}, uuid.Nil
+	return nil
+}
+
+// check is enter by the rules of the credential that is shown.
+func (g *gate) check(w http.ResponseWriter, r *http.Request, rec *request, rt *route) *failure {
 	switch rt.scope {
 	case scopePublic:
 		return nil
-	case scopeUser, scopeAdmin, scopeOptional:
+	case scopeUser, scopeAdmin, scopeOptional, scopeWelcome:
 	default:
 		return &failure{status: http.StatusForbidden, code: app.CodeForbidden, reason: "denied", message: textDenied}
 	}
 	c := shown(r.Header)
 	if c == (credentials{}) {
-		if rt.scope == scopeOptional {
+		if rt.scope == scopeOptional || rt.scope == scopeWelcome {
 			return nil
 		}
 		return missingCredential(rt.unauthText)

@@ -110,6 +110,11 @@ func TestRights(t *testing.T) {
 		{"nobody where it is optional", "GET", "/t/optional", nil, 200, ""},
 		{"token where it is optional", "GET", "/t/optional", bearer(goodToken), 200, ""},
 		{"bad token where it is optional", "GET", "/t/optional", bearer(badToken), 401, saidBadToken},
+		{"nobody where all are welcome", "GET", "/t/welcome", nil, 200, ""},
+		{"bad token where all are welcome", "GET", "/t/welcome", bearer(badToken), 200, ""},
+		{"key over its quota where all are welcome", "GET", "/t/welcome", bearer(limitedKey), 200, ""},
+		{"busy where all are welcome", "GET", "/t/welcome", bearer(busyKey), 503, `{"error":"Service temporarily busy, please retry"}`},
+		{"wrong method where all are welcome, bad token", "DELETE", "/t/welcome", bearer(badToken), 405, ""},
 		{"token where only tokens count", "GET", "/t/token", bearer(goodToken), 200, ""},
 		{"key where only tokens count", "GET", "/t/token", bearer(goodKey), 401, `{"error":"Missing authentication"}`},
 		{"both where only tokens count", "GET", "/t/token", append(bearer(goodToken), "X-API-Key", goodKey), 200, ""},
@@ -132,6 +137,25 @@ func TestRights(t *testing.T) {
 				t.Errorf("got %d %s, want %d %s", got.status, got.body, tt.want, tt.body)
 			}
 		})
+	}
+}
+
+// Where all are welcome a good credential counts and a bad one is nobody's.
+func TestWelcomeIdentity(t *testing.T) {
+	t.Parallel()
+	e := startEdge(t, Options{}, guardRoutes)
+	for name, tt := range map[string]struct {
+		h    headers
+		user string
+	}{
+		"a token": {bearer(goodToken), "user-token"}, "a key": {bearer(goodKey), "user-key"}, "nothing": {nil, ""},
+		"a bad token": {bearer(badToken), ""}, "an unknown key": {bearer("dfm_nobody"), ""},
+		"a good key beside a bad token": {append(bearer(badToken), "X-API-Key", goodKey), ""},
+	} {
+		got := e.do(t, "GET", "/t/welcome", "", tt.h)
+		if !strings.Contains(got.body, `"user":"`+tt.user+`","key":`) || (tt.user == "" && !strings.Contains(got.body, `"key":""`)) {
+			t.Errorf("%s: got %d %s, want user %q", name, got.status, got.body, tt.user)
+		}
 	}
 }
 

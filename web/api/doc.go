@@ -159,6 +159,24 @@
 //	                          name; any number                    100 characters; 100 roles
 //	DELETE …/roles/{name}     500 default or assigned role, or    400; 404; keys work                 03 §2.7
 //	                          with a key; 200 unknown role
+//	GET /api/circuits, /list  anonymous; ?user_id= identifies     401; user_id ignored; strangers see   03 §1.2, S1, S3
+//	                                                              neither members nor roles
+//	…/circuits/{id}/requests  the whole circuit; any status       the own request only; 400 when not  03 §3.1, S10, S13
+//	                                                              active; message of 4,096 bytes
+//	…/requests/pending        anybody; 500 unknown circuit        ManageMembers: 403; 404             03 §3.2, S21
+//	…/requests/…/approve and  admin_id of the body decides        the credential; role optional; no   03 §3.3, S2, S6, S25
+//	  /reject                                                     role above the own rights; a member
+//	                                                              meanwhile only closes the request
+//	…/{id}/public-settings    wrapped only; wipes published       also flat; published items and the  03 §4.1, S9, S23
+//	                          items; any DFID                     password stay; items of the circuit
+//	GET …/public-settings     405                                 served                              03 §4.1
+//	…/circuits/{id}/public    password never asked; 500 unknown   branding only without the password  03 §4.2, S8
+//	                          circuit; expired token 401          (X-Access-Password); 404; bad
+//	                                                              credentials ignored; 1,000 items
+//	…/{id}/public/join        password in clear, any number of    bcrypt hash; 429; managers notified 03 §4.3, S8
+//	                          guesses
+//	circuits, changes         who may not know of a private one   Circuit not found                   design §2.5
+//	                          is told that he lacks the right
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1

@@ -275,6 +275,7 @@ func guardRoutes(r *registrar) {
 	post(r, "/t/admin", scopeAdmin, who, s)
 	get(r, "/t/public", scopePublic, who, s)
 	get(r, "/t/optional", scopeOptional, who, s)
+	get(r, "/t/welcome", scopeWelcome, who, s)
 	get(r, "/t/token", scopeUser, who, s, tokenOnly(), unauthText("Missing authentication"))
 	get(r, "/t/family", scopeUser, who, s, unauthText("Authentication required"), busyText("Storage temporarily unavailable"))
 }

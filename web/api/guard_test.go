@@ -25,6 +25,7 @@ func publicOperations() []string {
 		"POST /api/auth/login", "POST /api/auth/register", "POST /api/auth/forgot-password", "POST /api/auth/reset-password",
 		"GET /api/public/storage-history/{dfid}", "GET /api/public/merkle/items/{dfid}/merkle-root",
 		"GET /api/public/merkle/items/{dfid}/merkle-proof/{event_id}", "POST /api/public/merkle/verify-proof",
+		"GET /api/circuits/{id}/public",
 		"GET /ipfs/{cid}", // of published items; asks for a credential otherwise
 	}
 }

@@ -77,9 +77,7 @@ func security(rt *route) []map[string][]string {
 	switch {
 	case rt.scope == scopePublic:
 		return []map[string][]string{}
-	case rt.scope == scopeOptional:
-		return []map[string][]string{{}, {schemeToken: {}}, {schemeKey: {}}}
-	case rt.scope == scopeOptional:
+	case rt.scope == scopeOptional || rt.scope == scopeWelcome:
 		return []map[string][]string{{}, {schemeToken: {}}, {schemeKey: {}}}
 	case rt.tokenOnly:
 		return []map[string][]string{{schemeToken: {}}}
@@ -92,7 +90,11 @@ func security(rt *route) []map[string][]string {
 // give. What is particular to it belongs in its description.
 func (r *registrar) errorResponses(rt *route) map[string]*huma.Response {
 	codes := []int{http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable}
-	if rt.scope != scopePublic {
+	switch rt.scope {
+	case scopePublic:
+	case scopeWelcome:
+		codes = append(codes, http.StatusTooManyRequests)
+	default:
 		codes = append(codes, http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests)
 	}
 	if rt.method != http.MethodGet && rt.method != http.MethodDelete {

@@ -249,7 +249,7 @@ func (r *registrar) refuseOthers(path string, rts []*route) {
 		if rt.method == http.MethodGet {
 			have[http.MethodHead] = true
 		}
-		guarded = guarded || rt.scope != scopePublic
+		guarded = guarded || (rt.scope != scopePublic && rt.scope != scopeWelcome)
 	}
 	var allow []string
 	known := []string{

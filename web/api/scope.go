@@ -13,6 +13,7 @@ const (
 	scopeUser                  // a valid token or API key
 	scopeAdmin                 // an administrator; a key needs its admin flag too
 	scopeOptional              // anybody; a credential that is shown must be good, and counts
+	scopeWelcome               // anybody; a credential counts when it is good, and is ignored when it is not
 )
 
 // String names the scope for the OpenAPI document and messages.
@@ -28,6 +29,8 @@ func (s scope) String() string {
 		return "admin"
 	case scopeOptional:
 		return "optional"
+	case scopeWelcome:
+		return "welcome"
 	default:
 		return "scope(" + strconv.Itoa(int(s)) + ")"
 	}
