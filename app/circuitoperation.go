@@ -38,12 +38,16 @@ const (
 	OperationPull = "Pull"
 )
 
-// OperationPlan is what was decided about a push when it was made, so that its
-// approval does exactly that.
+// OperationPlan is what was decided about an operation when it was made, so
+// that its approval does exactly that. A pull has the plan of the place that it
+// empties: it says what there is to see of the item meanwhile.
 type OperationPlan struct {
 	// Whole and Quoted are those of the item's place, see CircuitItem.
 	Whole  bool     `json:"whole,omitempty"`
 	Quoted []string `json:"quoted,omitempty"`
+	// Keys are the data keys that the requester wrote with his push. They have
+	// not come through the circuit before it is approved.
+	Keys []string `json:"keys,omitempty"`
 }
 
 // OperationFilter selects operations of one circuit.

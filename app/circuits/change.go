@@ -32,7 +32,7 @@ func (s *Service) change(ctx context.Context, who app.Actor, id uuid.UUID, w app
 		if err != nil {
 			return err
 		}
-		if err := c.gate.Allow(who.UserID, w); err != nil {
+		if err := allowed(c.gate, who, w); err != nil {
 			return err
 		}
 		if err := fn(c); err != nil {
@@ -48,6 +48,16 @@ func (s *Service) change(ctx context.Context, who app.Actor, id uuid.UUID, w app
 		return View{}, err
 	}
 	return s.view(c, who), nil
+}
+
+// allowed refuses a caller who may not do the work; who may not even know of the
+// circuit is told that there is none.
+func allowed(gate app.CircuitGate, who app.Actor, w app.CircuitWork) error {
+	err := gate.Allow(who.UserID, w)
+	if err != nil && !gate.IsIn && !who.IsAdmin && !gate.Circuit.Permissions.AllowPublicVisibility {
+		return app.NotFound(app.ReasonCircuitNotFound, "Circuit not found")
+	}
+	return err
 }
 
 // enter loads what a change needs to know of the circuit.
