@@ -2,8 +2,9 @@ package app
 
 // Sight is what one caller sees of one item.
 type Sight struct {
-	// Whole is set for the owner, for administrators and for members of a
-	// circuit that holds the whole item. Otherwise Part says what is seen.
+	// Whole is set for the owner, for administrators, for those with whom the
+	// item is shared, and for members of a circuit that holds all of it.
+	// Otherwise Part says what is seen.
 	Whole bool
 	Part  PartialView
 }
@@ -23,17 +24,18 @@ func OwnsItem(who Actor, it *Item) bool {
 }
 
 // SeeItem decides what the caller sees of an item; ok is false when he may not
-// know of it at all. A local item is its owner's and the administrators' alone;
-// a traced one is also seen by the members of the circuits that hold it.
+// know of it at all. An item is seen by its owner, by administrators, and by
+// those with whom it is shared; a traced one also by the members of the circuits
+// that hold it.
 func SeeItem(r Reader, who Actor, it *Item) (s Sight, ok bool, err error) {
 	if OwnsItem(who, it) {
 		return Sight{Whole: true}, true, nil
 	}
-	if it.Local() || who.UserID == "" {
+	if who.UserID == "" {
 		return Sight{}, false, nil
 	}
-	member, err := r.Items().SharedWith(who.UserID, it.Row)
-	if err != nil || !member {
+	known, err := r.Items().SharedWith(who.UserID, it.Row)
+	if err != nil || !known {
 		return Sight{}, false, err
 	}
 	parts, err := r.Items().InPart(who.UserID, []int64{it.Row})
@@ -44,8 +46,8 @@ func SeeItem(r Reader, who Actor, it *Item) (s Sight, ok bool, err error) {
 	return Sight{Whole: !inPart, Part: part}, true, nil
 }
 
-// MayReadItem reports whether the caller may read the item, if only in part:
-// he owns it, is an administrator, or is a member of a circuit that holds it.
+// MayReadItem reports whether the caller may read the item, if only in part; see
+// SeeItem.
 func MayReadItem(r Reader, who Actor, it *Item) (bool, error) {
 	_, ok, err := SeeItem(r, who, it)
 	return ok, err

@@ -147,11 +147,23 @@ type ItemReads interface {
 	// ByDFIDs returns those of the items that there are, by DFID.
 	ByDFIDs(dfids []string) (map[string]*Item, error)
 	// VisibleRows lists the row numbers of the items that userID may see
-	// (his own and those of circuits he is a member of; every item when
-	// everything is true), ascending, without reading the items themselves.
+	// (his own, those shared with him and those of circuits he is a member
+	// of; every item when everything is true), ascending, without reading
+	// the items themselves.
 	VisibleRows(userID string, everything bool, f ItemFilter, p Page) ([]int64, error)
-	// SharedWith reports whether userID is a member of a circuit that holds
-	// the item.
+	// Candidates calls fn with rows that userID may see, that pass the filter
+	// and that may contain the folded query, ascending and in pieces, until
+	// fn says that no more are needed. No row that contains the query and was
+	// indexed is left out. Every row comes when the query is shorter than three
+	// characters.
+	Candidates(userID string, everything bool, f ItemFilter, query string, fn func(rows []int64) (more bool, err error)) error
+	// SearchBacklog is the last change that the search index does not know
+	// yet, 0 when there is none.
+	SearchBacklog() (last int64, err error)
+	// Counts counts the items that userID may see.
+	Counts(userID string, everything bool) (ItemCounts, error)
+	// SharedWith reports whether the item is shared with userID, or he is a
+	// member of a circuit that holds it.
 	SharedWith(userID string, row int64) (bool, error)
 	// Published reports whether a publicly accessible circuit without a
 	// password publishes the item.
@@ -168,9 +180,10 @@ type ItemReads interface {
 	// canonical identifier (its CanonicalKey), or 0.
 	ByCanonical(key string) (int64, error)
 	// OwnedWith lists row numbers of the user's own items that may carry an
-	// identifier with that key and value, ascending. The caller looks at the
-	// identifiers themselves.
-	OwnedWith(userID, key, value string, limit int) ([]int64, error)
+	// identifier with that key and value, ascending; with lone, only of items
+	// without a canonical identifier. The caller looks at the identifiers
+	// themselves.
+	OwnedWith(userID, key, value string, lone bool, limit int) ([]int64, error)
 	// ByFingerprint returns the row of the circuit's item with that
 	// fingerprint, or 0.
 	ByFingerprint(circuitRow int64, fingerprint string) (int64, error)
@@ -189,6 +202,9 @@ type ItemRows interface {
 	Update(old, it *Item) error
 	// Delete removes a local item that was folded into another one.
 	Delete(it *Item) error
+	// IndexSearch brings the next n changes up to last into the search index;
+	// done says that there are no more.
+	IndexSearch(last int64, n int) (done bool, err error)
 	// MapLocal points a local id at the item with that row.
 	MapLocal(m LocalMapping) error
 	// AddCanonical claims a canonical identifier for an item. It reports

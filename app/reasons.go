@@ -62,6 +62,8 @@ const (
 	ReasonMergeInput        Reason = "merge_input"          // no local items to merge, unknown strategy or action
 	ReasonLocalMerge        Reason = "local_merge"          // local items that cannot be merged or unmerged as they are
 	ReasonBadIdentifier     Reason = "bad_identifier"       // identifier of a wrong type or form
+	ReasonShareNotFound     Reason = "share_not_found"      // unknown share or not the caller's
+	ReasonShareInput        Reason = "share_input"          // nobody to share with, or permissions out of bounds
 	ReasonItemPending       Reason = "item_pending"         // stored as pending: somebody has to decide
 	ReasonPendingNotFound   Reason = "pending_not_found"    // unknown pending item or not the caller's
 	ReasonBadPendingID      Reason = "bad_pending_id"       // not a UUID
@@ -97,6 +99,7 @@ const (
 
 	// Server.
 	ReasonWriterBusy   Reason = "writer_busy"   // writer queue full or job too old
+	ReasonSearchBusy   Reason = "search_busy"   // search index too far behind
 	ReasonReadersBusy  Reason = "readers_busy"  // no reader connection in time
 	ReasonMailBusy     Reason = "mail_busy"     // too many mails wait
 	ReasonBcryptBusy   Reason = "bcrypt_busy"   // password queue full

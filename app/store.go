@@ -54,6 +54,7 @@ type Reader interface {
 	APIKeys() APIKeyReads
 	Items() ItemReads
 	Circuits() CircuitReads
+	Shares() ShareReads
 	Operations() OperationReads
 	Events() EventReads
 	Storage() StorageReads
@@ -76,6 +77,7 @@ type Tx interface {
 	Operations() OperationRows
 	Events() EventRows
 	Storage() StorageRows
+	Shares() ShareRows
 	Activities() ActivityRows
 	Notifications() NotificationRows
 	Credits() CreditRows

@@ -24,6 +24,7 @@ type DB struct {
 	writer  *writer
 	readers *readers
 	checks  *checkpointer
+	indexer *indexer
 	cache   *cache
 	m       *metrics
 
@@ -112,6 +113,7 @@ func (d *DB) start(ctx context.Context, list []migration) error {
 	w.wal.committed(w.s) // a log that a crash has left is cut when idle
 	go w.serve()
 	go d.checks.serve()
+	d.indexer = startIndexer(d)
 	return nil
 }
 
@@ -202,6 +204,7 @@ func (d *DB) Ping(ctx context.Context) error {
 // Further calls give the same result.
 func (d *DB) Close() error {
 	d.closeOnce.Do(func() {
+		d.indexer.close()
 		d.writer.refuse()
 		errs := []error{d.checks.close()}
 		d.writer.drain()

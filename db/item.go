@@ -89,9 +89,15 @@ const itemSharedWith = `SELECT 1 FROM circuit_items ci
 	CROSS JOIN circuit_members m WHERE m.circuit_row = ci.circuit_row
 	AND ci.item_row = ? AND m.user_id = ? LIMIT 1`
 
+const itemSharedTo = `SELECT 1 FROM item_shares WHERE item_row = ? AND recipient_id = ?`
+
 // SharedWith implements app.ItemReads.
 func (t items) SharedWith(userID string, row int64) (bool, error) {
-	return t.exists(itemSharedWith, row, userID)
+	member, err := t.exists(itemSharedWith, row, userID)
+	if err != nil || member {
+		return member, err
+	}
+	return t.exists(itemSharedTo, row, userID)
 }
 
 func (t items) exists(text string, args ...any) (bool, error) {
@@ -231,6 +237,9 @@ func (t items) Insert(it *app.Item) error {
 	if err := t.addHashes(it.Row, identifierHashes(it.Identifiers)); err != nil {
 		return err
 	}
+	if err := t.searchLater(it.Row); err != nil {
+		return err
+	}
 	t.touch(it)
 	return nil
 }
@@ -261,6 +270,11 @@ func (t items) Update(old, it *app.Item) error {
 	if err := t.addHashes(old.Row, added); err != nil {
 		return err
 	}
+	if !old.SameSearchText(it) {
+		if err := t.searchLater(old.Row); err != nil {
+			return err
+		}
+	}
 	t.touch(old)
 	if it.DFID != old.DFID {
 		t.touch(it)
@@ -268,11 +282,18 @@ func (t items) Update(old, it *app.Item) error {
 	return nil
 }
 
-const itemDelete = `DELETE FROM items WHERE row = ?`
+const (
+	itemDelete       = `DELETE FROM items WHERE row = ?`
+	itemSharesDelete = `DELETE FROM item_shares WHERE item_row = ?`
+)
 
 // Delete implements app.ItemRows. The item's mapping must point elsewhere by
-// then: the foreign key refuses to leave one behind.
+// then: the foreign key refuses to leave one behind. Its shares go with it: they
+// were of the local item, and what it was folded into may be somebody else's.
 func (t items) Delete(it *app.Item) error {
+	if _, err := t.s.exec(itemSharesDelete, it.Row); err != nil {
+		return fmt.Errorf("delete shares: %w", err)
+	}
 	if err := t.removeHashes(it.Row, identifierHashes(it.Identifiers)); err != nil {
 		return err
 	}
@@ -282,6 +303,9 @@ func (t items) Delete(it *app.Item) error {
 	}
 	if n == 0 {
 		return errItemNotFound()
+	}
+	if err := t.searchLater(it.Row); err != nil {
+		return err
 	}
 	t.touch(it)
 	return nil

@@ -56,6 +56,11 @@ func scanItem(sc scanner) (*app.Item, error) {
 func itemValues(it *app.Item) ([]any, error) {
 	aliases, provenance := "[]", "{}"
 	var err error
+	switch it.Status {
+	case app.ItemActive, app.ItemDeprecated, app.ItemMerged, app.ItemSplit, app.ItemMergedInto:
+	default: // what is stored is shown, so it is checked here
+		return nil, fmt.Errorf("item %s: unknown status %q", it.DFID, it.Status)
+	}
 	if len(it.Aliases) > 0 {
 		if aliases, err = toJSON(it.Aliases); err != nil {
 			return nil, fmt.Errorf("encode aliases: %w", err)

@@ -3,19 +3,25 @@ package db
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"lukechampine.com/blake3"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/registry"
 )
 
 // The identifier index holds two hashes for each identifier: of its key, for
-// lists by key, and of key and value. A hash is the first eight bytes,
-// big-endian and read as a signed integer, of
+// lists by key, and of key and value; of a canonical one also the hash of key and
+// normal form, where that is another value. Items without any canonical
+// identifier have a third one, of key and value again, so that the one that a
+// lot's name alone stands for is found among thousands of animals of that lot. A
+// hash is the first eight bytes, big-endian and read as a signed integer, of
 //
 //	BLAKE3("key" 0x00 key)
 //	BLAKE3("pair" 0x00 uvarint(len(key)) key value)
+//	BLAKE3("lone" 0x00 uvarint(len(key)) key value)
 //
 // over the texts as the client wrote them, without the namespace. The hashes
 // are stored: the formulas can never change. BLAKE3 and not a faster hash,
@@ -28,9 +34,13 @@ func keyHash(key string) int64 {
 	return shortHash(append(b, key...))
 }
 
-func pairHash(key, value string) int64 {
+func pairHash(key, value string) int64 { return valueHash("pair\x00", key, value) }
+
+func loneHash(key, value string) int64 { return valueHash("lone\x00", key, value) }
+
+func valueHash(kind, key, value string) int64 {
 	b := make([]byte, 0, 96)
-	b = append(b, "pair\x00"...)
+	b = append(b, kind...)
 	b = binary.AppendUvarint(b, uint64(len(key)))
 	b = append(b, key...)
 	return shortHash(append(b, value...))
@@ -46,14 +56,23 @@ func identifierHashes(ids []app.Identifier) []int64 {
 	if len(ids) == 0 {
 		return nil
 	}
-	out := make([]int64, 0, 2*len(ids))
-	seen := make(map[int64]struct{}, 2*len(ids))
+	lone := !slices.ContainsFunc(ids, func(id app.Identifier) bool { return id.Canonical })
+	out := make([]int64, 0, 3*len(ids))
+	seen := make(map[int64]struct{}, 3*len(ids))
+	add := func(h int64) {
+		if _, have := seen[h]; !have {
+			seen[h] = struct{}{}
+			out = append(out, h)
+		}
+	}
 	for _, id := range ids {
-		for _, h := range [...]int64{keyHash(id.Key), pairHash(id.Key, id.Value)} {
-			if _, have := seen[h]; !have {
-				seen[h] = struct{}{}
-				out = append(out, h)
-			}
+		add(keyHash(id.Key))
+		add(pairHash(id.Key, id.Value))
+		if id.Canonical {
+			add(pairHash(id.Key, registry.Normal(id.Key, id.Value)))
+		}
+		if lone {
+			add(loneHash(id.Key, id.Value))
 		}
 	}
 	return out

@@ -5,10 +5,11 @@ import (
 	"slices"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/app/registry"
 )
 
 // A list of items is a walk over ordered streams of row numbers: the caller's
-// own items, and the items of each of his circuits. Each stream is an index
+// own items, those shared with him, and the items of each of his circuits. Each stream is an index
 // range that is read in pieces as the walk gets there, so that the cost of a
 // page depends on the page and not on the size of the tables. A filter with an
 // index of its own (identifiers, statuses that few items have) is one more
@@ -19,6 +20,8 @@ const (
 	ownRows = `SELECT row FROM items WHERE owner_id = ? AND row >= ?
 	ORDER BY row LIMIT ? OFFSET ?`
 	circuitRows = `SELECT item_row FROM circuit_items WHERE circuit_row = ? AND item_row >= ?
+	ORDER BY item_row LIMIT ? OFFSET ?`
+	sharedRows = `SELECT item_row FROM item_shares WHERE recipient_id = ? AND item_row >= ?
 	ORDER BY item_row LIMIT ? OFFSET ?`
 	everyRow = `SELECT row FROM items WHERE row >= ? ORDER BY row LIMIT ? OFFSET ?`
 	hashRows = `SELECT item_row FROM item_identifiers WHERE hash = ? AND item_row >= ?
@@ -180,11 +183,7 @@ func (t items) source(userID string, everything bool, f app.ItemFilter, p app.Pa
 	}
 	var narrow rowIntersection
 	if f.IdentifierKey != "" {
-		h := keyHash(f.IdentifierKey)
-		if f.IdentifierValue != "" {
-			h = pairHash(f.IdentifierKey, f.IdentifierValue)
-		}
-		narrow = append(narrow, stream(hashRows, h, piece))
+		narrow = append(narrow, identifierSource(f, func(h int64) rowSource { return stream(hashRows, h, piece) }))
 	}
 	if f.Status != "" && f.Status != app.ItemActive {
 		narrow = append(narrow, stream(statusRows, string(f.Status), piece))
@@ -204,6 +203,14 @@ func (t items) source(userID string, everything bool, f app.ItemFilter, p app.Pa
 			share = piece/n + 1
 		}
 		union := rowUnion{stream(ownRows, userID, piece)}
+		// Nearly nobody has anything shared with him, and a single stream skips
+		// in SQL.
+		shared := stream(sharedRows, userID, minPiece)
+		if first, err := shared.from(1); err != nil {
+			return nil, fmt.Errorf("list shares: %w", err)
+		} else if first != 0 {
+			union = append(union, shared)
+		}
 		for _, c := range memberships {
 			union = append(union, stream(circuitRows, c, share))
 		}
@@ -222,6 +229,21 @@ func (t items) source(userID string, everything bool, f app.ItemFilter, p app.Pa
 		return narrow[0], nil
 	}
 	return narrow, nil
+}
+
+// identifierSource gives the candidates of an identifier filter: under the value
+// as asked, and under its normal form, which canonical identifiers in every other
+// spelling are indexed by.
+func identifierSource(f app.ItemFilter, stream func(hash int64) rowSource) rowSource {
+	if f.IdentifierValue == "" {
+		return stream(keyHash(f.IdentifierKey))
+	}
+	asked := stream(pairHash(f.IdentifierKey, f.IdentifierValue))
+	normal := registry.Normal(f.IdentifierKey, f.IdentifierValue)
+	if normal == f.IdentifierValue {
+		return asked
+	}
+	return rowUnion{asked, stream(pairHash(f.IdentifierKey, normal))}
 }
 
 var listFacts = newInList(`SELECT row, owner_id, status, identifiers FROM items WHERE row IN`, `ORDER BY row`)
@@ -288,9 +310,11 @@ func (l listFact) matches(f app.ItemFilter, view app.PartialView, inPart bool) (
 	if err := fromJSON(l.identifiers, &ids); err != nil {
 		return false, fmt.Errorf("item %d: identifiers: %w", l.row, err)
 	}
+	normal := registry.Normal(f.IdentifierKey, f.IdentifierValue)
 	return slices.ContainsFunc(ids, func(id app.Identifier) bool {
 		return id.Key == f.IdentifierKey &&
-			(f.IdentifierValue == "" || id.Value == f.IdentifierValue) &&
+			(f.IdentifierValue == "" || id.Value == f.IdentifierValue ||
+				id.Canonical && registry.Normal(id.Key, id.Value) == normal) &&
 			(!inPart || slices.Contains(view.Quoted, id.UniqueKey()))
 	}), nil
 }

@@ -7,10 +7,14 @@ import (
 
 // OwnedWith implements app.ItemReads: the user's own rows among those of one
 // entry of the identifier index.
-func (t items) OwnedWith(userID, key, value string, limit int) ([]int64, error) {
-	piece := min(limit, maxPiece)
+func (t items) OwnedWith(userID, key, value string, lone bool, limit int) ([]int64, error) {
+	piece := min(limit, minPiece)
+	h := pairHash(key, value)
+	if lone {
+		h = loneHash(key, value)
+	}
 	both := rowIntersection{
-		&rowStream{s: t.s, text: hashRows, key: pairHash(key, value), piece: piece},
+		&rowStream{s: t.s, text: hashRows, key: h, piece: piece},
 		&rowStream{s: t.s, text: ownRows, key: userID, piece: piece},
 	}
 	rows, err := take(both, 1, limit)

@@ -64,6 +64,10 @@ func (t items) InPart(userID string, rows []int64) (map[int64]app.PartialView, e
 // partOf joins what the caller's circuits show of an item; inPart is false when
 // one of them holds all of it.
 func (t items) partOf(userID string, row int64) (view app.PartialView, inPart bool, err error) {
+	shared, err := t.exists(itemSharedTo, row, userID)
+	if err != nil || shared {
+		return app.PartialView{}, false, err // a share shows the whole item
+	}
 	places, err := collect(t.s, scanItemPlace, itemPlaces, row, userID)
 	for _, p := range places {
 		if p.whole {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,8 +87,9 @@ func TestBrokenLocalMergeRows(t *testing.T) {
 		name, statement string
 		read            func(app.LocalMergeReads) error
 	}{
-		{"changes", `UPDATE local_merges SET changes = '{'`, func(r app.LocalMergeReads) error { _, err := r.ByMaster(*it.LocalID); return err }},
-		{"master", `UPDATE local_merges SET master_id = 'x'`, func(r app.LocalMergeReads) error {
+		{"time", `UPDATE local_merges SET merged_at = 'x'`, func(r app.LocalMergeReads) error { _, err := r.ByMaster(*it.LocalID); return err }},
+		{"changes", `UPDATE local_merges SET merged_at = 0, changes = '{'`, func(r app.LocalMergeReads) error { _, err := r.ByMaster(*it.LocalID); return err }},
+		{"master", `UPDATE local_merges SET changes = '{}', master_id = 'x'`, func(r app.LocalMergeReads) error {
 			_, err := collect(r.(localMerges).s, scanLocalMerge, localMergesByMaster, "x")
 			return err
 		}},
@@ -104,6 +106,29 @@ func TestBrokenLocalMergeRows(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// A failing connection is reported by every statement.
+func TestLocalMergesOnAFailingConnection(t *testing.T) {
+	t.Parallel()
+	d := itemsDB(t)
+	gone := errors.New("gone")
+	mustWrite(t, d, func(tx app.Tx) error {
+		s, m := tx.(stores).s, &app.LocalMerge{}
+		s.failed = gone
+		defer func() { s.failed = nil }()
+		_, byMaster := tx.LocalMerges().ByMaster(fixedID(1))
+		_, names := tx.LocalMerges().Names("maria", 1)
+		for name, err := range map[string]error{
+			"by master": byMaster, "names": names, "insert": tx.LocalMerges().Insert(m),
+			"update": tx.LocalMerges().Update(m), "delete": tx.LocalMerges().Delete(m),
+		} {
+			if !errors.Is(err, gone) {
+				t.Errorf("%s: got %v, want %v", name, err, gone)
+			}
+		}
+		return nil
+	})
 }
 
 // Names are the account's active local items with a canonical identifier, among

@@ -31,6 +31,10 @@ func checkPlans(t *testing.T, d *DB, statements map[string]string, sorted ...str
 }
 
 func walks(step string) bool {
+	// A full-text query goes by its index, which SQLite calls a scan.
+	if strings.HasPrefix(step, "SCAN item_search VIRTUAL TABLE INDEX ") {
+		return false
+	}
 	return strings.HasPrefix(step, "SCAN ") && step != "SCAN CONSTANT ROW"
 }
 
@@ -197,6 +201,8 @@ func scans() map[string]string {
 	return map[string]string{
 		"publicCircuitsSQL": "the partial index holds public circuits only, newest first, and the page ends it",
 		"migrationsApplied": "a row for each migration",
+		"countEvery":        "counts all items, for administrators",
+		"countColumns":      "is countEvery",
 		"userCount":         "counts the accounts",
 		"userList":          "the page ends it",
 	}
@@ -205,6 +211,7 @@ func scans() map[string]string {
 // sorts are the statements that may sort.
 func sorts() map[string]string {
 	return map[string]string{
+		"countOthers":      "the items of others that one caller sees, each once",
 		"membersSQL":       "of one circuit, all of them are read",
 		"rolesSQL":         "of one circuit, all of them are read",
 		"publishedSQL":     "of one circuit, all of them are read",

@@ -23,6 +23,9 @@ func (t stores) Items() app.ItemRows { return items(t) }
 // Circuits implements app.Tx.
 func (t stores) Circuits() app.CircuitRows { return circuits(t) }
 
+// Shares implements app.Tx.
+func (t stores) Shares() app.ShareRows { return shares(t) }
+
 // Members implements app.Tx.
 func (t stores) Members() app.MemberRows { return members(t) }
 
@@ -82,6 +85,9 @@ func (r readStores) Items() app.ItemReads { return items(r) }
 
 // Circuits implements app.Reader.
 func (r readStores) Circuits() app.CircuitReads { return circuits(r) }
+
+// Shares implements app.Reader.
+func (r readStores) Shares() app.ShareReads { return shares(r) }
 
 // Operations implements app.Reader.
 func (r readStores) Operations() app.OperationReads { return operations(r) }

@@ -10,9 +10,9 @@ import (
 const (
 	// MaxBatch is how many elements one batch takes.
 	MaxBatch = 10_000
-	// batchPiece is how many of them share a job of the writer: about ten
+	// batchPiece is how many of them share a job of the writer: about five
 	// milliseconds, so that nobody behind them waits long.
-	batchPiece = 64
+	batchPiece = 32
 )
 
 // BatchResult is what became of one element: an item, or the error.
@@ -66,11 +66,11 @@ func (s *Service) CreateBatch(ctx context.Context, who app.Actor, list []Input, 
 
 // element creates one item of a batch. The error is one that ends the batch.
 func (t *tracing) element(tx app.Tx, in Input, result *BatchResult) error {
-	if result.Err = app.CheckIdentifiers(in.Identifiers); result.Err != nil {
-		return nil
-	}
 	var out outcome
 	err := tx.Try(func() (err error) {
+		if err := app.CheckIdentifiers(in.Identifiers); err != nil {
+			return err
+		}
 		out, err = t.create(tx, in)
 		return err
 	})

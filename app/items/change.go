@@ -21,7 +21,16 @@ func wrongState(format string, args ...any) *app.Error {
 	return app.Invalid(app.ReasonItemState, "Invalid operation: "+format, args...)
 }
 
-// own loads an item of the caller's, to be changed.
+// change loads an item of the caller's, to be changed by what his tier permits.
+func (t *tracing) change(tx app.Tx, dfid string, op app.TierOperation) (*app.Item, error) {
+	it, err := t.own(tx, dfid)
+	if err != nil {
+		return nil, err
+	}
+	return it, t.service.quota.Take(tx, t.author, quota.Work{Operation: op})
+}
+
+// own loads an item of the caller's.
 func (t *tracing) own(tx app.Tx, dfid string) (*app.Item, error) {
 	it, err := tx.Items().ByDFID(dfid)
 	if app.CodeOf(err) == app.CodeNotFound || (err == nil && it.OwnerID != t.author.UserID) {
@@ -43,7 +52,8 @@ type Update struct {
 // status. Nothing given, nothing changed.
 //
 // Errors: ReasonItemNotFound (400), ReasonIdentifierTaken, ReasonTooManyElements,
-// ReasonForbiddenText, ReasonBodyTooLarge.
+// ReasonForbiddenText, ReasonBodyTooLarge; ReasonTierLimit here and below where
+// tiers are enforced.
 func (s *Service) Update(ctx context.Context, who app.Actor, dfid string, u Update) (*app.Item, error) {
 	if err := app.CheckIdentifiers(u.Identifiers); err != nil {
 		return nil, err
@@ -51,7 +61,7 @@ func (s *Service) Update(ctx context.Context, who app.Actor, dfid string, u Upda
 	t := s.tracing(who)
 	var it *app.Item
 	err := s.store.Write(ctx, func(tx app.Tx) error {
-		old, err := t.own(tx, dfid)
+		old, err := t.change(tx, dfid, app.TierUpdateItems)
 		if err != nil {
 			return err
 		}
@@ -82,7 +92,7 @@ func (s *Service) Deprecate(ctx context.Context, who app.Actor, dfid string) (*a
 	t := s.tracing(who)
 	var it *app.Item
 	err := s.store.Write(ctx, func(tx app.Tx) error {
-		old, err := t.own(tx, dfid)
+		old, err := t.change(tx, dfid, app.TierDeleteItems)
 		if err != nil {
 			return err
 		}
@@ -118,7 +128,7 @@ func (s *Service) Merge(ctx context.Context, who app.Actor, primary, secondary s
 	t := s.tracing(who)
 	var it *app.Item
 	err := s.store.Write(ctx, func(tx app.Tx) error {
-		old, err := t.own(tx, primary)
+		old, err := t.change(tx, primary, app.TierUpdateItems)
 		if err != nil {
 			return err
 		}
@@ -190,7 +200,7 @@ func (s *Service) Split(ctx context.Context, who app.Actor, dfid string, ids []a
 	}
 	t := s.tracing(who)
 	err = s.store.Write(ctx, func(tx app.Tx) error {
-		old, err := t.own(tx, dfid)
+		old, err := t.change(tx, dfid, app.TierUpdateItems)
 		if err != nil {
 			return err
 		}

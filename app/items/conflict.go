@@ -7,15 +7,14 @@ import (
 	"strings"
 
 	"github.com/defarm-repo/defarm/app"
-	"github.com/defarm-repo/defarm/app/registry"
 )
 
 const (
 	// maxCandidates bounds how many of the caller's own items with the same
 	// contextual identifier are looked at, oldest first.
-	maxCandidates = 2000
+	maxCandidates = 500
 	// maxNamedDFIDs bounds the DFIDs that a conflict lists.
-	maxNamedDFIDs = 100
+	maxNamedDFIDs = 20
 	// candidatePiece is how many candidates are read at once.
 	candidatePiece = 32
 )
@@ -57,8 +56,9 @@ func inspectData(in Input) *app.PendingReason {
 // stay two animals.
 func (t *tracing) match(tx app.Tx, ids []app.Identifier) (*app.Item, *app.PendingReason, error) {
 	var found *app.Item
+	lone := slices.ContainsFunc(ids, func(id app.Identifier) bool { return id.Canonical })
 	for _, id := range ids {
-		named, err := t.named(tx, id, ids)
+		named, err := t.named(tx, id, lone)
 		if err != nil || len(named) == 0 {
 			if err != nil {
 				return nil, nil, err
@@ -96,7 +96,7 @@ func conflicting(id app.Identifier, its ...*app.Item) *app.PendingReason {
 
 // named lists the active traced items that one of the identifiers names, oldest
 // first.
-func (t *tracing) named(tx app.Tx, id app.Identifier, all []app.Identifier) ([]*app.Item, error) {
+func (t *tracing) named(tx app.Tx, id app.Identifier, lone bool) ([]*app.Item, error) {
 	if id.Canonical {
 		it, err := app.Holder(tx.Items(), id)
 		if err != nil || it == nil {
@@ -104,7 +104,7 @@ func (t *tracing) named(tx app.Tx, id app.Identifier, all []app.Identifier) ([]*
 		}
 		return []*app.Item{it}, nil
 	}
-	rows, err := tx.Items().OwnedWith(t.owner, id.Key, id.Value, maxCandidates)
+	rows, err := tx.Items().OwnedWith(t.owner, id.Key, id.Value, lone, maxCandidates)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (t *tracing) named(tx app.Tx, id app.Identifier, all []app.Identifier) ([]*
 			return nil, err
 		}
 		for _, it := range its {
-			if it.Status == app.ItemActive && !it.Local() && slices.ContainsFunc(it.Identifiers, id.Same) && !differ(it.Identifiers, all) {
+			if it.Status == app.ItemActive && !it.Local() && slices.ContainsFunc(it.Identifiers, id.Same) {
 				out = append(out, it)
 			}
 		}
@@ -124,32 +124,4 @@ func (t *tracing) named(tx app.Tx, id app.Identifier, all []app.Identifier) ([]*
 		}
 	}
 	return out, nil
-}
-
-// differ reports whether the two sets name different things for sure: a
-// registry of which both have numbers, and none in common.
-func differ(a, b []app.Identifier) bool {
-	type series struct{ namespace, registry string }
-	numbers := make(map[series]map[string]bool)
-	for _, id := range a {
-		if id.Canonical {
-			s := series{id.Namespace, id.Key}
-			if numbers[s] == nil {
-				numbers[s] = make(map[string]bool)
-			}
-			numbers[s][registry.Normal(id.Key, id.Value)] = true
-		}
-	}
-	apart := make(map[series]bool)
-	for _, id := range b {
-		s := series{id.Namespace, id.Key}
-		if !id.Canonical || numbers[s] == nil {
-			continue
-		}
-		if numbers[s][registry.Normal(id.Key, id.Value)] {
-			return false
-		}
-		apart[s] = true
-	}
-	return len(apart) > 0
 }

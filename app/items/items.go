@@ -2,8 +2,9 @@
 // to those who may see them. How a local item becomes a traced one is package
 // circuits.
 //
-// An item is seen by its owner, by administrators and by the members of the
-// circuits that hold it; for everybody else it does not exist. Members of a
+// An item is seen by its owner, by administrators, by those with whom it is
+// shared and by the members of the circuits that hold it; for everybody else it
+// does not exist. Members of a
 // circuit that does not hold the whole item see their part (app.Sight).
 package items
 
@@ -43,12 +44,10 @@ func (s *Service) Get(ctx context.Context, who app.Actor, dfid string) (*app.Ite
 		sight app.Sight
 		seen  bool
 	)
-	if !it.Local() {
-		err = s.store.Read(ctx, func(r app.Reader) (err error) {
-			sight, seen, err = app.SeeItem(r, who, it)
-			return err
-		})
-	}
+	err = s.store.Read(ctx, func(r app.Reader) (err error) {
+		sight, seen, err = app.SeeItem(r, who, it)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

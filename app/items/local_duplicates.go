@@ -61,7 +61,7 @@ func (s *Service) LocalDuplicates(ctx context.Context, who app.Actor) (Duplicate
 			members := its[:len(g.names):len(g.names)]
 			its = its[len(g.names):]
 			out.Groups = append(out.Groups, DuplicateGroup{
-				Key: g.key, Value: g.names[0].Canonical.Value, Items: members, Conflicts: conflicts(members),
+				Key: g.key, Value: g.names[0].Canonical.Value, Items: members, Conflicts: dataConflicts(members),
 			})
 		}
 		return nil
@@ -135,9 +135,9 @@ func cutGroups(groups []*nameGroup, n int) []*nameGroup {
 	return groups
 }
 
-// conflicts are the keys of the first item whose value differs in a later item
+// dataConflicts are the keys of the first item whose value differs in a later item
 // that has the key, sorted.
-func conflicts(its []*app.Item) []string {
+func dataConflicts(its []*app.Item) []string {
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(its[0].Data)) {
 		differs := func(it *app.Item) bool {

@@ -375,3 +375,22 @@ func TestLedgerRefusesBrokenData(t *testing.T) {
 		}
 	}
 }
+
+// A value that only shows without the merge that covered it is looked at, too.
+func TestLedgerRefusesBrokenDataBehindAMerge(t *testing.T) {
+	t.Parallel()
+	given := func(raw string, before *app.KeyState) *app.LocalMerge {
+		return &app.LocalMerge{Strategy: app.MergeAppend, Changes: app.LocalChanges{Data: map[string]app.KeyChange{
+			"k": {Given: app.KeyState{Value: json.RawMessage(raw)}, Before: before},
+		}}}
+	}
+	covering := given(`"x"`, &app.KeyState{Value: json.RawMessage(`[1]`)})
+	master := &app.Item{Data: map[string]json.RawMessage{"k": json.RawMessage(`[2`)}}
+	l, err := openLedger(master.Clone(), []*app.LocalMerge{covering, given(`[2`, nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.unfold(covering); err == nil {
+		t.Error("unfold: no error")
+	}
+}

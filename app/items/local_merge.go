@@ -11,12 +11,12 @@ import (
 
 // The bounds of merging local items.
 const (
-	// maxMerge is how many items one call merges.
-	maxMerge = 1000
-	// maxMergeData is how much data the items of one call hold together, and
+	// maxLocalMerge is how many items one call merges.
+	maxLocalMerge = 1000
+	// maxLocalMergeData is how much data the items of one call hold together, and
 	// how much the records of one master remember, in bytes: the writer does it
 	// in one go.
-	maxMergeData = 4 * app.MaxItemData
+	maxLocalMergeData = 4 * app.MaxItemData
 )
 
 // MergeLocalInput names local items and the one that they become part of.
@@ -45,7 +45,7 @@ func (s *Service) MergeLocal(ctx context.Context, who app.Actor, in MergeLocalIn
 	var master *app.Item
 	now := s.env.Now()
 	err := s.store.Write(ctx, func(tx app.Tx) error {
-		m := &merger{tx: tx, who: who, now: now, strategy: in.Strategy}
+		m := &localMerger{tx: tx, who: who, now: now, strategy: in.Strategy}
 		old, err := m.find(in.Master, "Master")
 		if err != nil {
 			return err
@@ -73,28 +73,28 @@ func (in MergeLocalInput) check() error {
 	if len(in.Merge) == 0 {
 		return app.Invalid(app.ReasonMergeInput, "At least one merge_lid must be provided")
 	}
-	if len(in.Merge) > maxMerge {
-		return cannotMerge("more than %d items at once", maxMerge)
+	if len(in.Merge) > maxLocalMerge {
+		return cannotMergeLocal("more than %d items at once", maxLocalMerge)
 	}
 	seen := make(map[uuid.UUID]bool, len(in.Merge))
 	for _, id := range in.Merge {
 		if id == in.Master {
-			return cannotMerge("item %s cannot be merged into itself", id)
+			return cannotMergeLocal("item %s cannot be merged into itself", id)
 		}
 		if seen[id] {
-			return cannotMerge("item %s is given more than once", id)
+			return cannotMergeLocal("item %s is given more than once", id)
 		}
 		seen[id] = true
 	}
 	return nil
 }
 
-func cannotMerge(format string, args ...any) *app.Error {
+func cannotMergeLocal(format string, args ...any) *app.Error {
 	return app.Invalid(app.ReasonLocalMerge, "Invalid operation: Cannot merge: "+format, args...)
 }
 
-// merger is one run of a merge. It lives on the writer.
-type merger struct {
+// localMerger is one run of a merge. It lives on the writer.
+type localMerger struct {
 	tx       app.Tx
 	who      app.Actor
 	now      time.Time
@@ -108,7 +108,7 @@ type merger struct {
 
 // find gives a local item of the caller's. role is the contract's word for what
 // it is to be: Master or Merge.
-func (m *merger) find(id uuid.UUID, role string) (*app.Item, error) {
+func (m *localMerger) find(id uuid.UUID, role string) (*app.Item, error) {
 	mapping, err := m.tx.Items().Mapping(id)
 	switch {
 	case app.CodeOf(err) == app.CodeNotFound || (err == nil && mapping.OwnerID != m.who.UserID):
@@ -116,9 +116,9 @@ func (m *merger) find(id uuid.UUID, role string) (*app.Item, error) {
 	case err != nil:
 		return nil, err
 	case mapping.DFID != "" && role == "Master":
-		return nil, cannotMerge("master item has already been pushed to a circuit")
+		return nil, cannotMergeLocal("master item has already been pushed to a circuit")
 	case mapping.DFID != "":
-		return nil, cannotMerge("item %s has already been pushed to a circuit", id)
+		return nil, cannotMergeLocal("item %s has already been pushed to a circuit", id)
 	}
 	it, err := m.tx.Items().ByRow(mapping.Row)
 	if err != nil {
@@ -129,16 +129,16 @@ func (m *merger) find(id uuid.UUID, role string) (*app.Item, error) {
 	case legal:
 		return it, nil
 	case it.Status != app.ItemMergedInto:
-		return nil, cannotMerge("item %s is %s", id, it.Status)
+		return nil, cannotMergeLocal("item %s is %s", id, it.Status)
 	case role == "Master":
-		return nil, cannotMerge("master item has already been merged into another item")
+		return nil, cannotMergeLocal("master item has already been merged into another item")
 	default:
-		return nil, cannotMerge("item %s has already been merged into another item", id)
+		return nil, cannotMergeLocal("item %s has already been merged into another item", id)
 	}
 }
 
 // into starts with the master.
-func (m *merger) into(old *app.Item) error {
+func (m *localMerger) into(old *app.Item) error {
 	m.old, m.masterID = old, *old.LocalID
 	records, err := m.tx.LocalMerges().ByMaster(m.masterID)
 	if err != nil {
@@ -149,9 +149,9 @@ func (m *merger) into(old *app.Item) error {
 }
 
 // add merges one item.
-func (m *merger) add(it *app.Item) error {
-	if m.read += it.DataSize(); m.read > maxMergeData {
-		return cannotMerge("the items hold more than %d bytes of data together", maxMergeData)
+func (m *localMerger) add(it *app.Item) error {
+	if m.read += it.DataSize(); m.read > maxLocalMergeData {
+		return cannotMergeLocal("the items hold more than %d bytes of data together", maxLocalMergeData)
 	}
 	record := &app.LocalMerge{
 		MergedRow: it.Row, MasterID: m.masterID, Strategy: m.strategy, MergedBy: m.who.UserID, MergedAt: m.now,
@@ -169,18 +169,18 @@ func (m *merger) add(it *app.Item) error {
 }
 
 // finish stores the master and returns it.
-func (m *merger) finish() (*app.Item, error) {
-	if m.ledger.size() > maxMergeData {
-		return nil, cannotMerge("more than %d bytes were merged into the master item", maxMergeData)
+func (m *localMerger) finish() (*app.Item, error) {
+	if m.ledger.size() > maxLocalMergeData {
+		return nil, cannotMergeLocal("more than %d bytes were merged into the master item", maxLocalMergeData)
 	}
 	m.ledger.write()
 	master := m.ledger.master
 	master.ModifiedAt = m.now
 	if err := master.CheckSize(); err != nil {
 		if app.ReasonOf(err) == app.ReasonTooManyElements {
-			return nil, cannotMerge("the result would have more than %d identifiers", app.MaxIdentifiers)
+			return nil, cannotMergeLocal("the result would have more than %d identifiers", app.MaxIdentifiers)
 		}
-		return nil, cannotMerge("the result would hold more than %d bytes of data", app.MaxItemData)
+		return nil, cannotMergeLocal("the result would hold more than %d bytes of data", app.MaxItemData)
 	}
 	return master, m.ledger.save(m.tx, m.old)
 }

@@ -59,7 +59,7 @@ func (s *Service) OrganizeLocal(ctx context.Context, who app.Actor, in OrganizeI
 	}
 	out := Organized{Before: countNames(groups)}
 	for _, g := range groups {
-		g.names = g.names[:min(len(g.names), 1+maxMerge)]
+		g.names = g.names[:min(len(g.names), 1+maxLocalMerge)]
 	}
 	groups = cutGroups(groups, maxDuplicates)
 	if in.DryRun {
@@ -140,7 +140,7 @@ func (o *organizer) run(tx app.Tx, groups []*nameGroup) error {
 // merge merges what is still there of a group; nothing is merged when less than
 // two items are.
 func (o *organizer) merge(tx app.Tx, g *nameGroup) (OrganizedGroup, error) {
-	m := &merger{tx: tx, who: o.who, now: o.now, strategy: o.strategy}
+	m := &localMerger{tx: tx, who: o.who, now: o.now, strategy: o.strategy}
 	var out OrganizedGroup
 	for _, n := range g.names {
 		it, err := tx.Items().ByRow(n.Row)

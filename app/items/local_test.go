@@ -17,13 +17,13 @@ import (
 	"github.com/defarm-repo/defarm/app/items"
 )
 
-var tag = app.Identifier{Namespace: "bovino", Key: "sisbov", Value: "BR076123456789", Canonical: true}
+var earTag = app.Identifier{Namespace: "bovino", Key: "sisbov", Value: "BR076123456789", Canonical: true}
 
 // localItem is a local item of the owner's that is not stored yet.
 func localItem(n int, edits ...func(*app.Item)) *app.Item {
 	lid := id(n)
 	it := &app.Item{
-		DFID: app.LocalPrefix + lid.String(), LocalID: &lid, OwnerID: owner.UserID, Identifiers: []app.Identifier{tag},
+		DFID: app.LocalPrefix + lid.String(), LocalID: &lid, OwnerID: owner.UserID, Identifiers: []app.Identifier{earTag},
 		CreatedAt: now, ModifiedAt: now, SourceEntries: []uuid.UUID{id(n + 100_000)}, Confidence: 1, Status: app.ItemActive,
 	}
 	for _, edit := range edits {
@@ -39,7 +39,7 @@ func bytesOf(key string, n int) func(*app.Item) {
 	}
 }
 
-func store(t *testing.T, st app.Store, its ...*app.Item) {
+func storeItems(t *testing.T, st app.Store, its ...*app.Item) {
 	t.Helper()
 	write(t, st, func(tx app.Tx) error {
 		for _, it := range its {
@@ -51,7 +51,7 @@ func store(t *testing.T, st app.Store, its ...*app.Item) {
 	})
 }
 
-func merge(svc *items.Service, strategy app.MergeStrategy, master int, merge ...int) error {
+func mergeItems(svc *items.Service, strategy app.MergeStrategy, master int, merge ...int) error {
 	in := items.MergeLocalInput{Master: id(master), Strategy: strategy}
 	for _, n := range merge {
 		in.Merge = append(in.Merge, id(n))
@@ -81,30 +81,30 @@ func TestMergeLocalBounds(t *testing.T) {
 			}
 		}
 	}
-	store(t, st,
+	storeItems(t, st,
 		localItem(1, ids(0, 500)), localItem(2, ids(0, 1000)), localItem(3, ids(1000, 1001)),
 		localItem(11, bytesOf("a", 2*mega)), localItem(12, bytesOf("b", 2*mega-2)), localItem(13, bytesOf("c", 1)),
 		localItem(20), localItem(21, bytesOf("k", 4*mega-1)), localItem(22, bytesOf("k", 4*mega-1)), localItem(23, bytesOf("k", 4*mega-1)), localItem(24, bytesOf("k", 4*mega-1)), localItem(25, bytesOf("k", 3)),
 	)
-	if err := merge(svc, "", 1); app.ReasonOf(err) != app.ReasonMergeInput {
+	if err := mergeItems(svc, "", 1); app.ReasonOf(err) != app.ReasonMergeInput {
 		t.Errorf("nothing to merge: got %v, want %s", err, app.ReasonMergeInput)
 	}
-	if err := merge(svc, app.MergeAppend, 1, 2); err != nil {
+	if err := mergeItems(svc, app.MergeAppend, 1, 2); err != nil {
 		t.Errorf("as many identifiers as an item carries: %v", err)
 	}
-	wantRefusal(t, "one identifier more", merge(svc, app.MergeAppend, 1, 3), "the result would have more than 1000 identifiers")
-	if err := merge(svc, app.MergeAppend, 11, 12); err != nil {
+	wantRefusal(t, "one identifier more", mergeItems(svc, app.MergeAppend, 1, 3), "the result would have more than 1000 identifiers")
+	if err := mergeItems(svc, app.MergeAppend, 11, 12); err != nil {
 		t.Errorf("as much data as an item holds: %v", err)
 	}
-	wantRefusal(t, "one byte more", merge(svc, app.MergeAppend, 11, 13), "the result would hold more than 4194304 bytes of data")
-	wantRefusal(t, "data of all items", merge(svc, app.MergeKeepFirst, 20, 21, 22, 23, 24, 25), "the items hold more than 16777216 bytes of data together")
+	wantRefusal(t, "one byte more", mergeItems(svc, app.MergeAppend, 11, 13), "the result would hold more than 4194304 bytes of data")
+	wantRefusal(t, "data of all items", mergeItems(svc, app.MergeKeepFirst, 20, 21, 22, 23, 24, 25), "the items hold more than 16777216 bytes of data together")
 	for _, n := range []int{21, 22, 23} {
-		if err := merge(svc, app.MergeOverwrite, 20, n); err != nil {
+		if err := mergeItems(svc, app.MergeOverwrite, 20, n); err != nil {
 			t.Errorf("merge of %d: %v", n, err)
 		}
 	}
-	wantRefusal(t, "what the records remember", merge(svc, app.MergeOverwrite, 20, 24), "more than 16777216 bytes were merged into the master item")
-	if err := merge(svc, app.MergeKeepFirst, 20, 24); err != nil {
+	wantRefusal(t, "what the records remember", mergeItems(svc, app.MergeOverwrite, 20, 24), "more than 16777216 bytes were merged into the master item")
+	if err := mergeItems(svc, app.MergeKeepFirst, 20, 24); err != nil {
 		t.Errorf("without data there is nothing to remember: %v", err)
 	}
 	for _, n := range []int{3, 13, 25} {
@@ -128,9 +128,9 @@ func TestUnmergeLocalKeepsEdits(t *testing.T) {
 			}
 		}
 	}
-	store(t, st, localItem(1, data(`{"a":1,"b":1}`)), localItem(2, data(`{"a":2,"b":2,"c":2}`)), localItem(3, data(`{"a":3,"c":3}`)))
+	storeItems(t, st, localItem(1, data(`{"a":1,"b":1}`)), localItem(2, data(`{"a":2,"b":2,"c":2}`)), localItem(3, data(`{"a":3,"c":3}`)))
 	for _, n := range []int{2, 3} {
-		if err := merge(svc, app.MergeAppend, 1, n); err != nil {
+		if err := mergeItems(svc, app.MergeAppend, 1, n); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -169,7 +169,7 @@ func TestUnmergeLocalOfBrokenRows(t *testing.T) {
 	into := func(master string) func(*app.Item) {
 		return func(it *app.Item) { it.Status, it.MergedInto = app.ItemMergedInto, master }
 	}
-	store(t, st, localItem(1), localItem(2, into(id(1).String())), localItem(3, into("nothing")))
+	storeItems(t, st, localItem(1), localItem(2, into(id(1).String())), localItem(3, into("nothing")))
 	for n, want := range map[int]string{2: "no record of its merge", 3: "master"} {
 		_, err := svc.UnmergeLocal(context.Background(), owner, id(n))
 		if app.CodeOf(err) != app.CodeInternal || !strings.Contains(err.Error(), want) {
@@ -192,7 +192,7 @@ func (h *hookedStore) Write(ctx context.Context, fn func(tx app.Tx) error) error
 	return h.Store.Write(ctx, fn)
 }
 
-func organized(o items.Organized) (out []string) {
+func organizedLines(o items.Organized) (out []string) {
 	for _, g := range o.Groups {
 		line := g.Master.String()[32:]
 		for _, m := range g.Merged {
@@ -226,7 +226,7 @@ func TestOrganizeLocalRereads(t *testing.T) {
 		its = append(its, localItem(n))
 	}
 	gone := pairs(1)
-	store(t, st, slices.Concat(its, gone)...)
+	storeItems(t, st, slices.Concat(its, gone)...)
 	change := func(n int, edit func(*app.Item)) error {
 		return st.Write(context.Background(), func(tx app.Tx) error {
 			old, err := tx.Items().ByRow(its[n-1].Row)
@@ -254,7 +254,7 @@ func TestOrganizeLocalRereads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"0002 0007"}, organized(o)); diff != "" {
+	if diff := cmp.Diff([]string{"0002 0007"}, organizedLines(o)); diff != "" {
 		t.Errorf("groups (-want +got):\n%s", diff)
 	}
 	if o.Before != 2 || o.Merged != 1 {
@@ -267,7 +267,7 @@ func TestOrganizeLocalRereads(t *testing.T) {
 func TestOrganizeLocalInPieces(t *testing.T) {
 	t.Parallel()
 	_, st := start(t, true)
-	store(t, st, pairs(70)...)
+	storeItems(t, st, pairs(70)...)
 	hooked := &hookedStore{Store: st, before: func(n int) error {
 		if n == 2 {
 			return app.Busy(app.ReasonWriterBusy)
@@ -297,7 +297,7 @@ func TestOrganizeLocalLargeGroup(t *testing.T) {
 	for n := range 1004 {
 		its = append(its, localItem(1+n))
 	}
-	store(t, st, its...)
+	storeItems(t, st, its...)
 	for i, want := range []items.Organized{{Before: 1004, Merged: 1000}, {Before: 4, Merged: 3}} {
 		o, err := svc.OrganizeLocal(context.Background(), owner, items.OrganizeInput{Strategy: app.MergeAppend})
 		if err != nil || o.Before != want.Before || o.Merged != want.Merged || o.Groups[0].Master != id(1) {

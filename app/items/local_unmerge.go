@@ -56,7 +56,7 @@ func unmerge(tx app.Tx, who app.Actor, localID uuid.UUID, now time.Time) (Unmerg
 	if !legal {
 		return Unmerged{}, app.Invalid(app.ReasonLocalMerge, "Item is not in merged status")
 	}
-	if err := restore(tx, old, now); err != nil {
+	if err := restoreMaster(tx, old, now); err != nil {
 		return Unmerged{}, err
 	}
 	it := old.Clone()
@@ -64,8 +64,8 @@ func unmerge(tx app.Tx, who app.Actor, localID uuid.UUID, now time.Time) (Unmerg
 	return Unmerged{Item: it, Master: old.MergedInto}, tx.Items().Update(old, it)
 }
 
-// restore takes what the item brought out of its master.
-func restore(tx app.Tx, it *app.Item, now time.Time) error {
+// restoreMaster takes what the item brought out of its master.
+func restoreMaster(tx app.Tx, it *app.Item, now time.Time) error {
 	masterID, err := uuid.Parse(it.MergedInto)
 	if err != nil {
 		return fmt.Errorf("item %s: master: %w", it.DFID, err)

@@ -43,7 +43,7 @@ func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
 func (v *keyValue) appendElements(given app.KeyState) error {
 	if v.known == nil {
 		v.known = make(map[string]bool)
-		if err := decode(v.state.Value, &v.elements); err != nil {
+		if err := decodeData(v.state.Value, &v.elements); err != nil {
 			return err
 		}
 		for _, e := range v.elements {
@@ -51,7 +51,7 @@ func (v *keyValue) appendElements(given app.KeyState) error {
 		}
 	}
 	var more []json.RawMessage
-	if err := decode(given.Value, &more); err != nil {
+	if err := decodeData(given.Value, &more); err != nil {
 		return err
 	}
 	for _, e := range more {
@@ -67,12 +67,12 @@ func (v *keyValue) appendElements(given app.KeyState) error {
 // putMembers replaces and adds members of the object, one level deep.
 func (v *keyValue) putMembers(given app.KeyState) error {
 	if v.members == nil {
-		if err := decode(v.state.Value, &v.members); err != nil {
+		if err := decodeData(v.state.Value, &v.members); err != nil {
 			return err
 		}
 	}
 	var more map[string]json.RawMessage
-	if err := decode(given.Value, &more); err != nil {
+	if err := decodeData(given.Value, &more); err != nil {
 		return err
 	}
 	for name, value := range more {
@@ -105,8 +105,8 @@ func asBytes(raw []json.RawMessage) [][]byte {
 	return out
 }
 
-// decode reads a canonical value one level deep; the parts are canonical, too.
-func decode(raw json.RawMessage, into any) error {
+// decodeData reads a canonical value one level deep; the parts are canonical, too.
+func decodeData(raw json.RawMessage, into any) error {
 	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("decode item data: %w", err)
 	}

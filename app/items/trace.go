@@ -1,6 +1,7 @@
 package items
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"maps"
@@ -165,10 +166,20 @@ func (t *tracing) enrich(tx app.Tx, old *app.Item, in Input) (*app.Item, error) 
 	it.Identifiers = app.UnionIdentifiers(old.Identifiers, in.Identifiers)
 	it.AddSources(in.SourceEntry)
 	same := slices.EqualFunc(old.Identifiers, it.Identifiers, app.Identifier.Equal) && slices.Equal(old.SourceEntries, it.SourceEntries)
-	if same && len(in.Data) == 0 {
+	if same && says(old, in.Data) {
 		return old, nil
 	}
 	return it, t.save(tx, old, it, in.Data)
+}
+
+// says reports whether the item has all of the data already.
+func says(it *app.Item, data map[string]json.RawMessage) bool {
+	for key, value := range data {
+		if have, ok := it.Data[key]; !ok || !bytes.Equal(have, value) {
+			return false
+		}
+	}
+	return true
 }
 
 // save lays data over an item whose identifiers and sources have been added to,

@@ -11,7 +11,9 @@ CREATE TABLE item_shares (
 	shared_at    INTEGER NOT NULL,
 	UNIQUE (item_row, recipient_id)
 );
-CREATE INDEX item_shares_recipient ON item_shares (recipient_id, item_row);
+CREATE INDEX item_shares_recipient ON item_shares (recipient_id, item_row); -- for lists of items
+CREATE INDEX item_shares_item ON item_shares (item_row, row);
+CREATE INDEX item_shares_order ON item_shares (recipient_id, row);
 
 -- What could not become an item yet and waits for somebody to decide.
 CREATE TABLE pending_items (

@@ -162,6 +162,19 @@ CREATE TABLE item_identifiers (
 	item_row INTEGER NOT NULL,
 	PRIMARY KEY (hash, item_row)
 ) WITHOUT ROWID;
+CREATE VIRTUAL TABLE item_search USING fts5 (
+	text, content = '', contentless_delete = 1, detail = none,
+	tokenize = 'trigram case_sensitive 1'
+);
+CREATE TABLE 'item_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+CREATE TABLE 'item_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+CREATE TABLE 'item_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER);
+CREATE TABLE 'item_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
+CREATE TABLE item_search_todo (
+	seq      INTEGER PRIMARY KEY,
+	item_row INTEGER NOT NULL, -- no foreign key: the item may be gone
+	rehash   INTEGER NOT NULL  -- its identifier index is from before normal forms
+);
 CREATE TABLE item_shares (
 	row          INTEGER PRIMARY KEY,
 	id           TEXT    NOT NULL UNIQUE, -- SHARE-<time>-<8 hex digits>
@@ -332,6 +345,8 @@ CREATE INDEX credit_transactions_operation ON credit_transactions (operation_id)
 CREATE UNIQUE INDEX credit_transactions_refund ON credit_transactions (operation_id) WHERE type = 'Refund';
 CREATE INDEX credit_transactions_user ON credit_transactions (user_id, row);
 CREATE INDEX events_item ON events (dfid, at, row);
+CREATE INDEX item_shares_item ON item_shares (item_row, row);
+CREATE INDEX item_shares_order ON item_shares (recipient_id, row);
 CREATE INDEX item_shares_recipient ON item_shares (recipient_id, item_row);
 CREATE INDEX items_local ON items (owner_id, row) WHERE dfid >= 'LID-' AND dfid < 'LID.';
 CREATE INDEX items_owner ON items (owner_id, row);

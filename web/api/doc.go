@@ -96,8 +96,8 @@
 //	POST /api/items (…/batch) any item by key and value           own by contextual identifiers, all  02 §9 no. 24 to 26
 //	                                                              by canonical ones; somebody else's
 //	                                                              is a pending item
-//	POST /api/items           animals of one lot become one item  another number of a registry is     a herd would be one animal
-//	                                                              another item
+//	POST /api/items           animals of one lot become one item  beside a canonical identifier the   a herd would be one animal
+//	                                                              others name only what has none
 //	POST /api/items, pending  text only                           pending_id beside error             02 §9 no. 8
 //	POST /api/items/batch     2 MiB                               16 MiB, 10,000 elements             bounded
 //	PUT …/items/{dfid} and    anybody                             the owner; others: the contract's   02 §9 no. 24
@@ -121,6 +121,17 @@
 //	                                                              all
 //	GET …/items/local/{id}    404; words as below /items/{dfid}   the item; words that no UUID are:   02 §4
 //	                                                              400
+//	…/items/{dfid}/share      any caller, recipient unchecked;    owner only, existing recipient,     02 §9 no. 7, 24, 33
+//	                          the share is lost                   one share each, ItemShared sent
+//	…/shared-with/{user_id},  anybody asks for anybody            himself, the sharer, administrators 02 §9 no. 28
+//	  /shared-to/{user_id}                                        (others: none)
+//	…/items/{dfid}/shares,    404                                 served                              02 §4
+//	  DELETE …/share/{id},
+//	  …/items/{dfid}/events
+//	GET /api/items/search     q ignored                           q searches, ranked; 503 while the   02 §9 no. 22
+//	                                                              index is far behind
+//	…/items/identifier/…      value as written                    canonical ones in any spelling      02 §9 no. 26
+//	GET /api/items/stats      confidence 0.0, MergedInto left out real mean, counted as merged        02 §9 no. 40
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1

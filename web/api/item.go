@@ -18,12 +18,13 @@ func (h itemHandlers) register(r *registrar) {
 	family := together(tag("Items"), busyText(itemBusyText))
 	post(r, "/api/items/local", scopeUser, h.createLocal, family,
 		summary("Create a local item"),
-		describe("A local item is seen by you alone. Push it to a circuit to give it a DFID. Always makes a new item."))
+		describe("A local item is seen by you, and by those with whom you share it. Push it to a circuit to give it a DFID. Always makes a new item."))
 	get(r, "/api/items", scopeUser, h.list, family,
 		summary("List my items"),
-		describe("Your own items and those of the circuits that you are a member of, oldest first."))
+		describe("Your own items, those shared with you and those of the circuits that you are a member of, oldest first."))
 	get(r, "/api/items/mapping/{local_id}", scopeUser, h.mapping, family,
 		summary("What became of a local item"))
+	h.registerSearch(r, family)
 	get(r, "/api/items/{dfid}", scopeUser, h.get, family,
 		summary("Read one item"),
 		describe("By its DFID, or by `LID-` and its local id. An item that is not yours to see does not exist."))
@@ -88,14 +89,16 @@ func (h itemHandlers) createLocal(ctx context.Context, in *createLocalInput) (*r
 	return respond(localItemReplyJSON{Success: true, Data: localItemJSON{LocalID: it.LocalID.String(), Status: "LocalOnly"}}, nil)
 }
 
-type listItemsInput struct {
+// ListItemsQuery are the parameters of lists of items. huma asks for an exported
+// name where it is embedded.
+type ListItemsQuery struct {
 	PageQuery
 	Status string `query:"status" doc:"active, deprecated, merged, split or mergedinto, in any case; anything else does not filter."`
 	Key    string `query:"identifier_key" doc:"Items that have an identifier with this key."`
 	Value  string `query:"identifier_value" doc:"Together with identifier_key: and with this value."`
 }
 
-func (in *listItemsInput) filter() app.ItemFilter {
+func (in *ListItemsQuery) filter() app.ItemFilter {
 	f := app.ItemFilter{IdentifierKey: in.Key, IdentifierValue: in.Value}
 	for _, s := range []app.ItemStatus{app.ItemActive, app.ItemDeprecated, app.ItemMerged, app.ItemSplit, app.ItemMergedInto} {
 		if strings.EqualFold(in.Status, string(s)) {
@@ -105,7 +108,7 @@ func (in *listItemsInput) filter() app.ItemFilter {
 	return f
 }
 
-func (h itemHandlers) list(ctx context.Context, in *listItemsInput) (*reply[encoded[[]itemJSON]], error) {
+func (h itemHandlers) list(ctx context.Context, in *ListItemsQuery) (*reply[encoded[[]itemJSON]], error) {
 	its, err := h.svc.List(ctx, actor(ctx), in.filter(), in.page())
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/defarm-repo/defarm/app"
+	"github.com/defarm-repo/defarm/web/server"
 	"github.com/defarm-repo/defarm/web/servertest"
 )
 
@@ -161,11 +162,10 @@ func TestSplitItem(t *testing.T) {
 	if got := newItem(t, who, sisbov("076000000000002"), ""); got != part {
 		t.Errorf("the number that left: got %s, want %s", got, part)
 	}
-	before := rowCounts(t, srv)
 	local := "LID-" + newLocal(t, who, sisbov("BR000000000008"), `{}`)
 	dead := newItem(t, who, sisbov("BR000000000007"), "")
 	who.Delete(t, "/api/items/"+dead).WantStatus(http.StatusOK)
-	before = rowCounts(t, srv)
+	before := rowCounts(t, srv)
 	for _, tt := range []struct {
 		name, dfid, body string
 		status           int
@@ -224,5 +224,23 @@ func TestOnlyTheOwnerChangesAnItem(t *testing.T) {
 	}
 	if after := owner.Get(t, "/api/items/"+dfid).Body; string(after) != string(before) {
 		t.Errorf("the item changed: %s", after)
+	}
+}
+
+// Where tiers are enforced, Basic reads and creates but changes nothing.
+func TestChangesAndTiers(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart), servertest.WithConfig(func(c *server.Config) { c.Limits.EnforceTiers = true }))
+	basic, pro := srv.User("basic", ofTier(app.TierBasic)), srv.User("pro", ofTier(app.TierProfessional))
+	for _, tt := range []struct {
+		who    *servertest.Client
+		status int
+	}{{basic, http.StatusForbidden}, {pro, http.StatusOK}} {
+		dfid := newItem(t, tt.who, `{"key":"a","value":"1"},{"key":"b","value":"1"}`, "")
+		other := newItem(t, tt.who, `{"key":"c","value":"1"}`, "")
+		tt.who.Put(t, "/api/items/"+dfid, `{"enriched_data":{"a":1}}`).WantStatus(tt.status)
+		tt.who.Post(t, "/api/items/"+dfid+"/merge", `"`+other+`"`).WantStatus(tt.status)
+		tt.who.Post(t, "/api/items/"+dfid+"/split", `{"identifiers_for_new_item":[{"key":"a","value":"1"}]}`).WantStatus(tt.status)
+		tt.who.Delete(t, "/api/items/"+dfid).WantStatus(tt.status)
 	}
 }

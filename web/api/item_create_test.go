@@ -353,3 +353,19 @@ func TestItemsWhileTheWriterIsBusy(t *testing.T) {
 func ofTier(tier app.Tier) func(*identity.NewUser) {
 	return func(u *identity.NewUser) { u.Tier = tier }
 }
+
+// A client that repeats a request whose answer it did not get changes nothing.
+func TestCreateRepeated(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart))
+	who := srv.User("maria")
+	body := sisbov("BR000000000001") + `,{"key":"lote","value":"1"}`
+	dfid := newItem(t, who, body, `,"enriched_data":{"peso_kg":450}`)
+	before := rowCounts(t, srv)
+	if again := newItem(t, who, body, `,"enriched_data":{"peso_kg":450}`); again != dfid {
+		t.Errorf("repeated: got %s, want %s", again, dfid)
+	}
+	if after := rowCounts(t, srv); after != before {
+		t.Errorf("items, pending items and events: got %v, want %v", after, before)
+	}
+}

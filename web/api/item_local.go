@@ -28,7 +28,7 @@ func (h localItemHandlers) register(r *registrar) {
 		describe("Local items with the same first canonical identifier. Looks at your 100,000 oldest local items and lists at most 10,000; the numbers count all."))
 	post(r, "/api/items/local/organize", scopeUser, h.organize, family,
 		summary("Merge all duplicates among my local items"),
-		describe("Merges each group of duplicates into its oldest item, at most 1,000 items of a group and 10,000 in one call. A group that cannot be merged does not stop the others."))
+		describe("Merges each group of duplicates into its oldest item, at most 1,000 items of a group and 10,000 in one call. A group that cannot be merged does not stop the others. Not one change: when it was interrupted, repeat it and it goes on."))
 	get(r, "/api/items/local/{local_id}", scopeUser, h.get, family,
 		summary("Read one item by its local id"),
 		describe("After tokenization this is the traced item."))

@@ -32,8 +32,8 @@ func getLocal(t *testing.T, who *servertest.Client, local string) *servertest.Re
 	return who.Get(t, "/api/items/local/"+local)
 }
 
-// setStatus brings an item into a status that no route of local items gives.
-func setStatus(t *testing.T, srv *servertest.Server, local string, status app.ItemStatus) {
+// setLocalStatus brings an item into a status that no route of local items gives.
+func setLocalStatus(t *testing.T, srv *servertest.Server, local string, status app.ItemStatus) {
 	t.Helper()
 	err := srv.Store().Write(t.Context(), func(tx app.Tx) error {
 		old, err := tx.Items().ByDFID("LID-" + local)
@@ -165,7 +165,7 @@ func TestLocalMergeRefusals(t *testing.T) {
 	foreign := newLocal(t, other, "", `{}`)
 	push(t, who, circuit, pushedOne, "").WantStatus(http.StatusOK)
 	mergeLocal(t, who, local(6), "", merged).WantStatus(http.StatusOK)
-	setStatus(t, srv, deprecated, app.ItemDeprecated)
+	setLocalStatus(t, srv, deprecated, app.ItemDeprecated)
 	unknown := uuid.NewString()
 	const path = "/api/items/local/merge"
 	for _, tt := range []struct {
@@ -278,7 +278,7 @@ func TestLocalDuplicates(t *testing.T) {
 	newLocal(t, who, canonical("generic", "rfid", "076000000000002"), `{}`)
 	third := newLocal(t, who, sisbov("BR076123456789"), `{"weight":1.50}`)
 	deprecated := newLocal(t, who, sisbov("BR076123456789"), `{}`)
-	setStatus(t, srv, deprecated, app.ItemDeprecated)
+	setLocalStatus(t, srv, deprecated, app.ItemDeprecated)
 	newLocal(t, who, canonical("bovino", "car", "one of a kind"), `{}`)
 	res := who.Get(t, path).WantStatus(http.StatusOK).WantGolden("item/local_duplicates")
 	if got, want := res.Field("duplicate_groups.0.items.0.created"), "2025-10-13T08:30:15.123456789+00:00"; got != want {

@@ -29,6 +29,9 @@ func (h merkleHandlers) register(r *registrar) {
 	get(r, "/api/events/item/{dfid}", scopeUser, h.events, tag("Events"),
 		summary("Events of an item, newest first"),
 		describe("Those that you may read; none for an item that you may not."))
+	get(r, "/api/items/{dfid}/events", scopeUser, h.events, tag("Events"),
+		summary("Events of an item, newest first (other path)"),
+		describe("As /api/events/item/{dfid}."))
 }
 
 const verifyText = "Pure computation: nothing is looked up. A proof binds a hash: compute the leaf from the event yourself. " +

@@ -11,6 +11,7 @@ func registerResources(r *registrar, o Options) {
 	itemHandlers{svc: o.Items}.register(r)
 	itemCreateHandlers{svc: o.Items}.register(r)
 	itemChangeHandlers{svc: o.Items}.register(r)
+	shareHandlers{svc: o.Items}.register(r)
 	pendingHandlers{svc: o.Items}.register(r)
 	localItemHandlers{svc: o.Items}.register(r)
 	circuitHandlers{svc: o.Circuits}.register(r)

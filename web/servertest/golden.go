@@ -106,6 +106,7 @@ var rules = []rule{
 	{regexp.MustCompile(`\bdfm_[A-Za-z0-9]{32}\b`), "key", false},
 	{regexp.MustCompile(`^dfm_[A-Za-z0-9]{4}$`), "key prefix", false},
 	{regexp.MustCompile(`(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`), "uuid", true},
+	{regexp.MustCompile(`\bSHARE-\d{14}-[0-9A-F]{8}\b`), "share", true},
 	{regexp.MustCompile(`\bDFID-\d{8}-\d{6,}-[0-9A-Fa-f]{4}\b`), "dfid", true},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "hash", true},
 	{regexp.MustCompile(`\bQm[1-9A-HJ-NP-Za-km-z]{44}\b|\bb[a-z2-7]{58}\b`), "cid", true},
