@@ -127,6 +127,9 @@ func (c *changing) carryOut(op app.CircuitOperation) error {
 	if err := inUse(it); err != nil {
 		return err
 	}
+	if op.Plan.Addition != nil {
+		return c.bringAddition(it, op)
+	}
 	return c.bring(it, op.RequesterID, op.Plan)
 }
 

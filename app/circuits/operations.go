@@ -3,6 +3,7 @@ package circuits
 import (
 	"context"
 	"encoding/json"
+	"maps"
 
 	"github.com/google/uuid"
 
@@ -134,18 +135,21 @@ func (s *Service) PendingItems(ctx context.Context, who app.Actor, id uuid.UUID,
 
 // preview is what the members would see of the item, or see before it is pulled.
 func (op Operation) preview(it *app.Item) *app.Item {
-	if it == nil || op.Plan.Whole {
-		return it
+	if it == nil {
+		return nil
 	}
-	view := app.PartialView{Quoted: op.Plan.Quoted}
-	if op.Type == app.OperationPull {
-		view.Circuits = []string{op.CircuitID.String()}
-	}
-	part := it.Part(view)
-	for _, key := range op.Plan.Keys {
-		if from := it.Provenance[key]; from.UserID == op.RequesterID {
-			part.Data[key] = it.Data[key]
+	seen := it
+	if !op.Plan.Whole {
+		view := app.PartialView{Quoted: op.Plan.Quoted}
+		if op.Type == app.OperationPull {
+			view.Circuits = []string{op.CircuitID.String()}
 		}
+		seen = it.Part(view)
 	}
-	return part
+	if add := op.Plan.Addition; add != nil {
+		seen = seen.Clone()
+		seen.Identifiers = app.UnionIdentifiers(seen.Identifiers, add.Identifiers)
+		maps.Copy(seen.Data, add.Data)
+	}
+	return seen
 }

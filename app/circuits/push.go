@@ -46,7 +46,8 @@ type PushResult struct {
 // identifiers: devices capture offline.
 //
 // When the circuit requires approval the item is tokenized and the operation
-// waits; nothing enters the circuit.
+// waits; nothing enters the circuit. What is added to an item of somebody else's
+// waits as well, and the local item stays what it is until then.
 //
 // Errors: ReasonCircuitNotFound, ReasonCircuitPermission,
 // ReasonCircuitInactive, ReasonAdapterAccess, ReasonAdapterMissing,
@@ -77,6 +78,7 @@ type push struct {
 	target    *app.Item // the traced item found, nil when one is made
 	item      *app.Item // what is stored in the end
 	whole     bool      // the caller is entitled to the whole item
+	overwrite bool      // and to replace what others wrote into it
 	conflicts []conflict
 	plan      app.OperationPlan
 	kept      map[string]json.RawMessage // offered for keys that were not his to overwrite
@@ -122,7 +124,12 @@ func (p *push) run(tx app.Tx) error {
 		return err
 	}
 	save := func() error { return p.save(tx, fingerprint) }
-	if p.circuit.Permissions.RequireApprovalForPush {
+	switch {
+	case !p.circuit.Permissions.RequireApprovalForPush:
+	case p.target != nil && p.target.OwnerID != p.who.UserID:
+		p.hold(identifiers, data)
+		return p.await(&op, p.plan)
+	default: // his own item: it has its DFID from now on
 		if err := save(); err != nil {
 			return err
 		}

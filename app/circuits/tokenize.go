@@ -40,14 +40,18 @@ func (p *push) create(tx app.Tx, identifiers []app.Identifier, data map[string]j
 // enrich adds to the item that was found. Who is not entitled to it adds what
 // is missing and overwrites nothing (contract 04 S13).
 func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]json.RawMessage) error {
-	old := p.target
-	read, write, err := tx.Circuits().Entitled(p.who.UserID, old.Row)
+	read, write, err := tx.Circuits().Entitled(p.who.UserID, p.target.Row)
 	if err != nil {
 		return err
 	}
-	owner := old.OwnerID == p.who.UserID
-	p.whole = owner || read
+	owner := p.target.OwnerID == p.who.UserID
+	p.whole, p.overwrite = owner || read, owner || write
+	return p.add(identifiers, data)
+}
 
+// add makes the item out of the one that was found and what is added to it.
+func (p *push) add(identifiers []app.Identifier, data map[string]json.RawMessage) error {
+	old := p.target
 	it := old.Clone()
 	it.ModifiedAt = p.now
 	it.Identifiers = app.UnionIdentifiers(old.Identifiers, identifiers)
@@ -63,7 +67,7 @@ func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]j
 	}
 	p.item = it
 	p.result.DFID, p.result.Status = it.DFID, ExistingItemEnriched
-	p.merge(data, owner || write)
+	p.merge(data, p.overwrite)
 	return p.item.CheckSize()
 }
 

@@ -136,7 +136,10 @@ func TestApprovePushLocal(t *testing.T) {
 	first := push(t, plant, circuit, mine, "")
 	plant.Get(t, "/api/items/"+dfid).WantStatus(http.StatusNotFound)
 	owner.Get(t, path+"/pending-items").WantStatus(http.StatusOK).WantGolden("circuitoperation/pending_part")
+	farmer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK).WantGolden("circuitoperation/untouched")
+	plant.Get(t, "/api/items/LID-"+mine).WantStatus(http.StatusOK)
 	approve(first)
+	plant.Get(t, "/api/items/LID-"+mine).WantStatus(http.StatusNotFound)
 	owner.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK).WantGolden("circuitoperation/approved_part")
 	farmer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK).WantGolden("circuitoperation/approved_whole")
 
@@ -150,6 +153,58 @@ func TestApprovePushLocal(t *testing.T) {
 	if doc := string(owner.Get(t, "/ipfs/"+cid).WantStatus(http.StatusOK).Body); strings.Contains(doc, "secret lot") || !strings.Contains(doc, "carcass_kg") {
 		t.Errorf("the document: %s", doc)
 	}
+}
+
+// What a push would add to an item of somebody else's waits with it, whatever
+// the pusher's rights: a rejection leaves the item and the local one as they
+// were, and an approval writes what the pusher might have written then.
+func TestAdditionsWait(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart))
+	farmer, partner, owner := srv.User("farmer"), srv.User("partner"), srv.User("owner")
+	farm := seedCircuit(t, srv, nil, roles{farmer: app.RoleOwner, partner: app.RoleMember})
+	circuit := approving(t, srv, roles{owner: app.RoleOwner, partner: app.RoleMember, farmer: app.RoleMember})
+	by := "/api/circuits/operations/"
+	dfid := pushed(t, farmer, farm, "BR000000000001")
+	before := farmer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK).Body
+	mine := newLocal(t, partner, sisbov("BR000000000001")+","+canonical("bovino", "rfid", "076000000000001"), `{"breed":"Angus"}`)
+	wait := func() string {
+		t.Helper()
+		res := push(t, partner, circuit, mine, `,"enriched_data":{"grade":"A"}`).WantStatus(http.StatusOK)
+		if res.Field("dfid") != dfid {
+			t.Fatalf("pushed %s, want %s", res.Field("dfid"), dfid)
+		}
+		return res.Field("operation_id")
+	}
+	first := wait()
+	owner.Post(t, by+first+"/reject", nil).WantStatus(http.StatusOK)
+	if after := farmer.Get(t, "/api/items/"+dfid).Body; string(after) != string(before) {
+		t.Errorf("after a rejection: got %s, want %s", after, before)
+	}
+	partner.Get(t, "/api/items/LID-"+mine).WantStatus(http.StatusOK)
+	if got := dfidOf(t, farmer, farm, canonical("bovino", "rfid", "076000000000001")); got == dfid {
+		t.Errorf("a rejected number names the animal")
+	}
+
+	// Two that wait for the same local item: each is approved, it is folded once.
+	second, third := wait(), wait()
+	for _, op := range []string{second, third} {
+		owner.Post(t, by+op+"/approve", nil).WantStatus(http.StatusOK)
+	}
+	partner.Get(t, "/api/items/LID-"+mine).WantStatus(http.StatusNotFound)
+	if got := partner.Get(t, "/api/items/mapping/"+mine).WantStatus(http.StatusOK).Field("data.dfid"); got != dfid {
+		t.Errorf("the local id names %s, want %s", got, dfid)
+	}
+	farmer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK).WantGolden("circuitoperation/addition")
+	// A local id that the server never gave out becomes a name of the item too.
+	offlineID := uuid.NewString()
+	op := push(t, partner, circuit, offlineID, `,"identifiers":[`+sisbov("BR000000000001")+`]`).WantStatus(http.StatusOK).Field("operation_id")
+	partner.Get(t, "/api/items/mapping/"+offlineID).WantStatus(http.StatusNotFound)
+	owner.Post(t, by+op+"/approve", nil).WantStatus(http.StatusOK)
+	if got := partner.Get(t, "/api/items/mapping/"+offlineID).WantStatus(http.StatusOK).Field("data.dfid"); got != dfid {
+		t.Errorf("the offline id names %s, want %s", got, dfid)
+	}
+	wantRows(t, owner, "/api/circuits/"+circuit+"/items", 1)
 }
 
 // Several managers decide at the same moment: one does, and the item is pushed
