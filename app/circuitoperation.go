@@ -83,6 +83,7 @@ type OperationRows interface {
 	OperationReads
 	Insert(op CircuitOperation) error
 	// Decide moves a pending operation to another status and stores its
-	// metadata and who decided. It reports false when it was decided before.
+	// metadata and who decided; its plan is not kept. It reports false when it
+	// was decided before.
 	Decide(op CircuitOperation) (bool, error)
 }

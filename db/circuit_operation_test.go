@@ -113,6 +113,18 @@ func TestOperationsAreTold(t *testing.T) {
 	if diff := cmp.Diff(want, told(t, d)); diff != "" {
 		t.Errorf("notifications (-want +got):\n%s", diff)
 	}
+	mustRead(t, d, func(r app.Reader) error {
+		for _, id := range []uuid.UUID{first.OperationID, second.OperationID} {
+			op, err := r.Operations().ByID(id)
+			if err != nil {
+				return err
+			}
+			if op.Plan.Whole || op.DecidedBy == "" || !op.DecidedAt.Equal(testTime) {
+				t.Errorf("after the decision: got %+v, want no plan and who decided", op)
+			}
+		}
+		return nil
+	})
 	var history []string
 	mustRead(t, d, func(r app.Reader) error {
 		var err error

@@ -89,9 +89,6 @@ func (s *Service) decide(tx app.Tx, who app.Actor, d Decision, w app.CircuitWork
 		return nil, app.NotFound(app.ReasonCircuitNotFound, "Circuit not found")
 	}
 	*op = Operation{CircuitOperation: stored, CircuitID: gate.Circuit.ID}
-	if op.Metadata == nil {
-		op.Metadata = make(map[string]json.RawMessage)
-	}
 	c := &changing{service: s, tx: tx, who: who, gate: gate, circuit: gate.Circuit, now: s.env.Now()}
 	return c, c.admit(w)
 }

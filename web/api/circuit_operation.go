@@ -51,14 +51,10 @@ type operationJSON struct {
 }
 
 func operationFrom(op circuits.Operation) operationJSON {
-	out := operationJSON{
+	return operationJSON{
 		OperationID: op.ID.String(), CircuitID: op.CircuitID.String(), DFID: op.DFID, Type: op.Type,
 		RequesterID: op.RequesterID, Timestamp: op.At.Unix(), Status: string(op.Status), Metadata: op.Metadata,
 	}
-	if out.Metadata == nil {
-		out.Metadata = map[string]json.RawMessage{}
-	}
-	return out
 }
 
 type circuitListInput struct {

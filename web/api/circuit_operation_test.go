@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -125,7 +126,7 @@ func TestApprovePushLocal(t *testing.T) {
 	path := "/api/circuits/" + circuit
 	local := newLocal(t, farmer, sisbov("BR000000000001")+`,{"namespace":"bovino","key":"lote","value":"secret lot"}`, `{"price":900}`)
 	dfid := push(t, farmer, farm, local, "").WantStatus(http.StatusOK).Field("dfid")
-	mine := newLocal(t, plant, sisbov("BR000000000001"), `{"carcass_kg":280}`)
+	mine := newLocal(t, plant, sisbov("BR000000000001"), `{"carcass_kg":280,"price":1}`)
 	approve := func(res *servertest.Response) {
 		t.Helper()
 		if got := res.WantStatus(http.StatusOK).Field("dfid"); got != dfid {
@@ -144,6 +145,7 @@ func TestApprovePushLocal(t *testing.T) {
 	farmer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK).WantGolden("circuitoperation/approved_whole")
 
 	// More about an item that is there already waits as well.
+	owner.Get(t, path+"/operations").WantStatus(http.StatusOK).WantGolden("circuitoperation/list_not_applied")
 	second := push(t, plant, circuit, mine, `,"identifiers":[{"namespace":"bovino","key":"hook","value":"7"}],"enriched_data":{"grade":"A"}`)
 	owner.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK).WantGolden("circuitoperation/approved_part_waiting")
 	approve(second)
@@ -205,6 +207,65 @@ func TestAdditionsWait(t *testing.T) {
 		t.Errorf("the offline id names %s, want %s", got, dfid)
 	}
 	wantRows(t, owner, "/api/circuits/"+circuit+"/items", 1)
+}
+
+// An addition that the item has no room for any more is refused, and waits on.
+func TestAdditionTooLarge(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart))
+	farmer, partner, owner := srv.User("farmer"), srv.User("partner"), srv.User("owner")
+	farm := newCircuit(t, farmer, "")
+	circuit := approving(t, srv, roles{owner: app.RoleOwner, partner: app.RoleMember})
+	dfid := pushed(t, farmer, farm, "BR000000000001")
+	large := strings.Repeat("x", 1_500_000)
+	var ops []string
+	for n := range 4 {
+		local := newLocal(t, partner, sisbov("BR000000000001"), fmt.Sprintf(`{"note%d":%q}`, n, large))
+		ops = append(ops, push(t, partner, circuit, local, "").WantStatus(http.StatusOK).Field("operation_id"))
+	}
+	refused := 0
+	for _, op := range ops {
+		res := owner.Post(t, "/api/circuits/operations/"+op+"/approve", nil)
+		if res.Status != http.StatusOK {
+			refused++
+			res.WantGolden("circuitoperation/approve_too_large")
+		}
+	}
+	if refused == 0 {
+		t.Errorf("an item took %d times %d bytes", len(ops), len(large))
+	}
+	wantRows(t, owner, "/api/circuits/"+circuit+"/operations/pending", refused)
+	wantRows(t, owner, "/api/circuits/"+circuit+"/activities", len(ops)-refused)
+	farmer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK)
+}
+
+// With all readers occupied the lists say so.
+func TestOperationListsWhileReadersAreBusy(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.WithConfig(func(c *server.Config) {
+		c.Database.Readers, c.Database.ReadWait = 1, time.Millisecond
+	}))
+	who := srv.User("maria")
+	path := "/api/circuits/" + newCircuit(t, who, "")
+	who.Get(t, path).WantStatus(http.StatusOK) // in the cache from now on
+	held, release, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- srv.Store().Read(context.Background(), func(app.Reader) error {
+			close(held)
+			<-release
+			return nil
+		})
+	}()
+	<-held
+	defer func() {
+		close(release)
+		if err := <-ended; err != nil {
+			t.Errorf("the read that was in the way: %v", err)
+		}
+	}()
+	for _, list := range []string{"/operations", "/operations/pending", "/pending-items", "/activities"} {
+		who.Get(t, path+list).WantStatus(http.StatusServiceUnavailable).WantGolden("circuitoperation/busy").WantHeader("Retry-After", "1")
+	}
 }
 
 // Several managers decide at the same moment: one does, and the item is pushed
@@ -387,17 +448,7 @@ func TestOperationLists(t *testing.T) {
 		path := "/api/circuits/" + circuit
 		mine, his := newItem(t, owner, contextual("bovino", "lote", circuit), ""), newItem(t, member, contextual("bovino", "lote", circuit), "")
 		done := pushItem(t, owner, circuit, mine).WantStatus(http.StatusOK).Field("operation_id")
-		err := srv.Store().Write(t.Context(), func(tx app.Tx) error {
-			gate, err := tx.Circuits().Gate(uuid.MustParse(circuit), "")
-			if err != nil {
-				return err
-			}
-			gate.Circuit.Permissions.RequireApprovalForPush = true
-			return tx.Circuits().Update(gate.Circuit)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		setApproval(t, srv, circuit, true)
 		first := pushItem(t, owner, circuit, mine).WantStatus(http.StatusOK).Field("operation_id")
 		second := pushItem(t, member, circuit, his).WantStatus(http.StatusOK).Field("operation_id")
 		for _, who := range []*servertest.Client{owner, deputy, srv.Admin()} {

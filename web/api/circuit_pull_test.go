@@ -75,9 +75,30 @@ func TestPullInPart(t *testing.T) {
 	dfid := push(t, farmer, farm, local, "").WantStatus(http.StatusOK).Field("dfid")
 	pullItem(t, plant, slaughter, dfid).WantStatus(http.StatusBadRequest).WantGolden("circuitoperation/pull_not_there")
 	push(t, plant, slaughter, newLocal(t, plant, sisbov("BR000000000001"), `{"carcass_kg":280}`), "").WantStatus(http.StatusOK)
+	setApproval(t, srv, slaughter, true)
+	waits := pullItem(t, plant, slaughter, dfid).WantStatus(http.StatusOK).Field("operation.operation_id")
+	plant.Get(t, "/api/circuits/"+slaughter+"/pending-items").WantStatus(http.StatusOK).WantGolden("circuitoperation/pending_pull_part")
+	plant.Post(t, "/api/circuits/operations/"+waits+"/reject", nil).WantStatus(http.StatusOK)
+	setApproval(t, srv, slaughter, false)
 	pullItem(t, plant, slaughter, dfid).WantStatus(http.StatusOK).WantGolden("circuitoperation/pull_part")
 	plant.Get(t, "/api/items/"+dfid).WantStatus(http.StatusNotFound)
 	farmer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusOK)
+}
+
+// setApproval switches whether pushes and pulls wait.
+func setApproval(t *testing.T, srv *servertest.Server, circuit string, on bool) {
+	t.Helper()
+	err := srv.Store().Write(t.Context(), func(tx app.Tx) error {
+		gate, err := tx.Circuits().Gate(uuid.MustParse(circuit), "")
+		if err != nil {
+			return err
+		}
+		gate.Circuit.Permissions.RequireApprovalForPush, gate.Circuit.Permissions.RequireApprovalForPull = on, on
+		return tx.Circuits().Update(gate.Circuit)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // While a pull waits nothing is shown and nothing moves.

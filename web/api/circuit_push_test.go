@@ -252,8 +252,16 @@ func TestOperationsAreCharged(t *testing.T) {
 	small := newCircuit(t, poor, "")
 	item := newItem(t, poor, sisbov("BR000000000002"), "")
 	pushItem(t, poor, small, item).WantStatus(http.StatusPaymentRequired)
-	poor.Post(t, "/api/circuits/"+small+"/pull/"+item, nil).WantStatus(http.StatusBadRequest)
+	res := poor.Post(t, "/api/circuits/"+small+"/push/batch", fmt.Sprintf(`{"dfids":[%q]}`, item)).WantStatus(http.StatusOK)
+	if got := res.Field("results.0.error_message"); !strings.HasPrefix(got, "Push failed: circuit_operation costs 2 credits") {
+		t.Errorf("batch without credits: got %s", got)
+	}
 	wantRows(t, poor, "/api/circuits/"+small+"/operations", 0)
+	// One that holds an item already, of somebody with credits left.
+	shared := seedCircuit(t, srv, nil, roles{who: app.RoleOwner, poor: app.RoleMember})
+	pushItem(t, who, shared, dfid).WantStatus(http.StatusOK)
+	pullItem(t, poor, shared, dfid).WantStatus(http.StatusPaymentRequired)
+	wantRows(t, who, "/api/circuits/"+shared+"/items", 1)
 }
 
 // A busy server refuses with 503, and nothing is done.
