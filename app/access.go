@@ -28,17 +28,22 @@ func OwnsItem(who Actor, it *Item) bool {
 // those with whom it is shared; a traced one also by the members of the circuits
 // that hold it.
 func SeeItem(r Reader, who Actor, it *Item) (s Sight, ok bool, err error) {
+	return SightOf(r.Items(), who, it)
+}
+
+// SightOf is SeeItem for whoever has the rows of items alone, as in a write.
+func SightOf(items ItemReads, who Actor, it *Item) (s Sight, ok bool, err error) {
 	if OwnsItem(who, it) {
 		return Sight{Whole: true}, true, nil
 	}
 	if who.UserID == "" {
 		return Sight{}, false, nil
 	}
-	known, err := r.Items().SharedWith(who.UserID, it.Row)
+	known, err := items.SharedWith(who.UserID, it.Row)
 	if err != nil || !known {
 		return Sight{}, false, err
 	}
-	parts, err := r.Items().InPart(who.UserID, []int64{it.Row})
+	parts, err := items.InPart(who.UserID, []int64{it.Row})
 	if err != nil {
 		return Sight{}, false, err
 	}

@@ -36,8 +36,15 @@ type UserActivity struct {
 	Agent        string
 }
 
+// ActivityReads reads activities.
+type ActivityReads interface {
+	// OfCircuit lists a circuit's history, newest first.
+	OfCircuit(circuitRow int64, p Page) ([]CircuitActivity, error)
+}
+
 // ActivityRows records activities.
 type ActivityRows interface {
+	ActivityReads
 	InsertCircuit(a CircuitActivity) error
 	InsertUser(a UserActivity) error
 }

@@ -256,6 +256,8 @@ type CircuitReads interface {
 	ByID(id uuid.UUID) (*Circuit, error)
 	// Gate returns the circuit's row and userID's entry.
 	Gate(id uuid.UUID, userID string) (CircuitGate, error)
+	// GateOf is Gate for a circuit that a row refers to.
+	GateOf(circuitRow int64, userID string) (CircuitGate, error)
 	// ListIDs lists circuit ids, newest first: those of userID (owner or
 	// member) when own, the publicly visible ones when public. Archived
 	// circuits are left out; status "" is any.

@@ -38,12 +38,29 @@ const (
 	OperationPull = "Pull"
 )
 
-// OperationPlan is what was decided about a push when it was made, so that its
-// approval does exactly that.
+// OperationPlan is what was decided about an operation when it was made, so
+// that its approval does exactly that. A pull has the plan of the place that it
+// empties: it says what there is to see of the item meanwhile.
 type OperationPlan struct {
 	// Whole and Quoted are those of the item's place, see CircuitItem.
 	Whole  bool     `json:"whole,omitempty"`
 	Quoted []string `json:"quoted,omitempty"`
+	// Keys are the data keys that the requester wrote into an item of his own
+	// with his push. They have not come through the circuit before it is
+	// approved.
+	Keys []string `json:"keys,omitempty"`
+	// Addition is what the push adds to an item of somebody else's, nil for
+	// none. It is not in the item before approval.
+	Addition *ItemAddition `json:"addition,omitempty"`
+}
+
+// ItemAddition is what a push-local brings to an item that is there.
+type ItemAddition struct {
+	LocalID     uuid.UUID                  `json:"local_id"` // becomes a name of the item
+	Identifiers []Identifier               `json:"identifiers,omitempty"`
+	Data        map[string]json.RawMessage `json:"data,omitempty"`
+	// Overwrite says that the requester may replace what others wrote.
+	Overwrite bool `json:"overwrite,omitempty"`
 }
 
 // OperationFilter selects operations of one circuit.
@@ -66,6 +83,7 @@ type OperationRows interface {
 	OperationReads
 	Insert(op CircuitOperation) error
 	// Decide moves a pending operation to another status and stores its
-	// metadata and who decided. It reports false when it was decided before.
+	// metadata and who decided; its plan is not kept. It reports false when it
+	// was decided before.
 	Decide(op CircuitOperation) (bool, error)
 }

@@ -144,6 +144,8 @@ type ItemReads interface {
 	ByRow(row int64) (*Item, error)
 	// ByRows returns the items with those row numbers in the order asked.
 	ByRows(rows []int64) ([]*Item, error)
+	// ByDFIDs returns those of the items that there are, by DFID.
+	ByDFIDs(dfids []string) (map[string]*Item, error)
 	// VisibleRows lists the row numbers of the items that userID may see
 	// (his own, those shared with him and those of circuits he is a member
 	// of; every item when everything is true), ascending, without reading

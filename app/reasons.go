@@ -89,6 +89,8 @@ const (
 	ReasonMember            Reason = "member"              // already a member, not a member, or the owner
 	ReasonJoinRequest       Reason = "join_request"        // already waiting, or none is waiting
 	ReasonOperationNotFound Reason = "operation_not_found" // unknown, or of another circuit
+	ReasonOperationState    Reason = "operation_state"     // the operation was decided before
+	ReasonBadOperationID    Reason = "bad_operation_id"    // not a UUID
 	ReasonInvalidCircuit    Reason = "invalid_circuit"     // name, description or alias lists out of bounds
 
 	// Evidence.

@@ -62,6 +62,7 @@ type Reader interface {
 	PasswordResets() PasswordResetReads
 	PendingItems() PendingItemReads
 	LocalMerges() LocalMergeReads
+	Activities() ActivityReads
 }
 
 // Tx gives the stores of one write. It is valid only inside its closure.

@@ -1,6 +1,12 @@
 package db
 
-import "github.com/defarm-repo/defarm/app"
+import (
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/defarm-repo/defarm/app"
+)
 
 // activities holds the rows of circuit and user histories.
 type activities struct{ s *session }
@@ -25,6 +31,33 @@ func (t activities) InsertCircuit(a app.CircuitActivity) error {
 	_, err = t.s.exec(circuitActivityInsertSQL, a.ID.String(), a.CircuitRow, a.CircuitName, a.Type, dfids,
 		a.UserID, toUnix(a.At), a.Status, a.ItemsCount)
 	return err
+}
+
+const circuitActivities = `SELECT id, circuit_row, circuit_name, type, dfids, user_id, at, status, items_count
+	FROM circuit_activities WHERE circuit_row = ? ORDER BY row DESC LIMIT ? OFFSET ?`
+
+func scanCircuitActivity(sc scanner) (a app.CircuitActivity, err error) {
+	var (
+		id, dfids string
+		at        int64
+	)
+	err = sc.Scan(&id, &a.CircuitRow, &a.CircuitName, &a.Type, &dfids, &a.UserID, &at, &a.Status, &a.ItemsCount)
+	if err != nil {
+		return a, err
+	}
+	a.At = fromUnix(at)
+	if a.ID, err = uuid.Parse(id); err != nil {
+		return a, fmt.Errorf("activity %s: id: %w", id, err)
+	}
+	if err := fromJSON(dfids, &a.ItemDFIDs); err != nil {
+		return a, fmt.Errorf("activity %s: items: %w", id, err)
+	}
+	return a, nil
+}
+
+// OfCircuit implements app.ActivityReads.
+func (t activities) OfCircuit(circuitRow int64, p app.Page) ([]app.CircuitActivity, error) {
+	return collect(t.s, scanCircuitActivity, circuitActivities, circuitRow, p.Limit, p.Offset)
 }
 
 // InsertUser implements app.ActivityRows.

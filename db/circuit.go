@@ -144,6 +144,21 @@ func (t circuits) Gate(id uuid.UUID, userID string) (app.CircuitGate, error) {
 	if err != nil {
 		return app.CircuitGate{}, err
 	}
+	return t.gate(c, userID)
+}
+
+const circuitByRow = `SELECT ` + circuitColumns + ` FROM circuits WHERE row = ?`
+
+// GateOf implements app.CircuitReads.
+func (t circuits) GateOf(circuitRow int64, userID string) (app.CircuitGate, error) {
+	c, err := scanCircuit(t.s.row(circuitByRow, circuitRow))
+	if err != nil {
+		return app.CircuitGate{}, fmt.Errorf("circuit %d: %w", circuitRow, err)
+	}
+	return t.gate(c, userID)
+}
+
+func (t circuits) gate(c *app.Circuit, userID string) (app.CircuitGate, error) {
 	m, err := scanMember(t.s.row(memberOfSQL, c.Row, userID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return app.CircuitGate{Circuit: c}, nil

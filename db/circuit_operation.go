@@ -87,7 +87,7 @@ func (t operations) Insert(op app.CircuitOperation) error {
 	return nil
 }
 
-const operationDecide = `UPDATE circuit_operations SET status = ?, metadata = ?, decided_by = ?, decided_at = ?
+const operationDecide = `UPDATE circuit_operations SET status = ?, metadata = ?, decided_by = ?, decided_at = ?, plan = ''
 	WHERE id = ? AND status = 'Pending'`
 
 // Decide implements app.OperationRows.

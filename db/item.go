@@ -46,6 +46,21 @@ func (t items) ByRow(row int64) (*app.Item, error) {
 	return one(it, err, errItemNotFound)
 }
 
+var itemsByDFIDs = newInList(`SELECT `+itemColumns+` FROM items WHERE dfid IN`, ``)
+
+// ByDFIDs implements app.ItemReads.
+func (t items) ByDFIDs(dfids []string) (map[string]*app.Item, error) {
+	found := make(map[string]*app.Item, len(dfids))
+	err := eachChunk(itemsByDFIDs, dfids, func(text string, args []any) error {
+		its, err := collect(t.s, scanItem, text, args...)
+		for _, it := range its {
+			found[it.DFID] = it
+		}
+		return err
+	})
+	return found, err
+}
+
 var itemsByRows = newInList(`SELECT `+itemColumns+` FROM items WHERE row IN`, ``)
 
 // ByRows implements app.ItemReads.

@@ -109,3 +109,6 @@ func (r readStores) PendingItems() app.PendingItemReads { return pendingItems(r)
 
 // LocalMerges implements app.Reader.
 func (r readStores) LocalMerges() app.LocalMergeReads { return localMerges(r) }
+
+// Activities implements app.Reader.
+func (r readStores) Activities() app.ActivityReads { return activities(r) }

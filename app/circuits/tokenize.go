@@ -9,7 +9,6 @@ import (
 	"lukechampine.com/blake3"
 
 	"github.com/defarm-repo/defarm/app"
-	"github.com/defarm-repo/defarm/app/canon"
 	"github.com/defarm-repo/defarm/app/dfid"
 )
 
@@ -41,14 +40,18 @@ func (p *push) create(tx app.Tx, identifiers []app.Identifier, data map[string]j
 // enrich adds to the item that was found. Who is not entitled to it adds what
 // is missing and overwrites nothing (contract 04 S13).
 func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]json.RawMessage) error {
-	old := p.target
-	read, write, err := tx.Circuits().Entitled(p.who.UserID, old.Row)
+	read, write, err := tx.Circuits().Entitled(p.who.UserID, p.target.Row)
 	if err != nil {
 		return err
 	}
-	owner := old.OwnerID == p.who.UserID
-	p.whole = owner || read
+	owner := p.target.OwnerID == p.who.UserID
+	p.whole, p.overwrite = owner || read, owner || write
+	return p.add(identifiers, data)
+}
 
+// add makes the item out of the one that was found and what is added to it.
+func (p *push) add(identifiers []app.Identifier, data map[string]json.RawMessage) error {
+	old := p.target
 	it := old.Clone()
 	it.ModifiedAt = p.now
 	it.Identifiers = app.UnionIdentifiers(old.Identifiers, identifiers)
@@ -64,14 +67,15 @@ func (p *push) enrich(tx app.Tx, identifiers []app.Identifier, data map[string]j
 	}
 	p.item = it
 	p.result.DFID, p.result.Status = it.DFID, ExistingItemEnriched
-	p.merge(data, owner || write)
+	p.merge(data, p.overwrite)
 	return p.item.CheckSize()
 }
 
 // merge writes data key by key, without a deep merge, and notes who wrote what.
+// That it came through this circuit is noted when the item gets its place.
 func (p *push) merge(data map[string]json.RawMessage, overwrite bool) {
 	it := p.item
-	from := app.Provenance{UserID: p.who.UserID, CircuitID: p.circuit.ID.String(), At: p.now}
+	from := app.Provenance{UserID: p.who.UserID, At: p.now}
 	for key, value := range data {
 		if _, exists := it.Data[key]; exists && !overwrite && it.Provenance[key].UserID != p.who.UserID {
 			if p.kept == nil {
@@ -81,7 +85,9 @@ func (p *push) merge(data map[string]json.RawMessage, overwrite bool) {
 			continue
 		}
 		it.Data[key], it.Provenance[key] = value, from
+		p.plan.Keys = append(p.plan.Keys, key)
 	}
+	slices.Sort(p.plan.Keys)
 }
 
 // alias is the caller's name for the item; evidence is hashed, not shown.
@@ -91,23 +97,6 @@ func (p *push) alias(value string, evidence []byte) app.ExternalAlias {
 		Scheme: "user:" + p.who.UserID, Value: value, IssuerID: p.who.UserID, IssuedAt: p.now,
 		EvidenceHash: hex.EncodeToString(sum[:]),
 	}
-}
-
-// announce records the PushedToCircuit event.
-func (p *push) announce(tx app.Tx) error {
-	visibility := app.VisibilityCircuitOnly
-	if p.circuit.Permissions.AllowPublicVisibility {
-		visibility = app.VisibilityPublic
-	}
-	return app.RecordEvent(tx, p.item, &app.Event{
-		ID: p.service.env.NewID(), Type: app.EventPushedToCircuit, At: p.now, Source: p.who.UserID,
-		Metadata: map[string]json.RawMessage{
-			"circuit_id":   canon.AppendString(nil, p.circuit.ID.String()),
-			"operation":    json.RawMessage(`"push"`),
-			"requester_id": canon.AppendString(nil, p.who.UserID),
-		},
-		Visibility: visibility,
-	})
 }
 
 // save stores the item with its indexes and points the local id at it.

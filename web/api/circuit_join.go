@@ -31,11 +31,11 @@ func (h joinHandlers) register(r *registrar) {
 
 // The contract's words before what is wrong (03 §3 and §4.3).
 const (
-	prefixAsk     = "Failed to submit join request: "
-	prefixPending = "Failed to get pending requests: "
-	prefixApprove = "Failed to approve join request: "
-	prefixReject  = "Failed to reject join request: "
-	prefixJoin    = "Failed to join circuit: "
+	prefixAsk         = "Failed to submit join request: "
+	prefixPending     = "Failed to get pending requests: "
+	prefixApproveJoin = "Failed to approve join request: "
+	prefixRejectJoin  = "Failed to reject join request: "
+	prefixJoin        = "Failed to join circuit: "
 )
 
 type askInput struct {
@@ -128,7 +128,7 @@ func (h joinHandlers) approve(ctx context.Context, in *approveJoinInput) (*reply
 	if app.ReasonOf(err) == app.ReasonInvalidRole {
 		return nil, err // without the words
 	}
-	return joinReply(v, refused(prefixApprove, err))
+	return joinReply(v, refused(prefixApproveJoin, err))
 }
 
 func (h joinHandlers) reject(ctx context.Context, in *rejectJoinInput) (*reply[circuitJSON], error) {
@@ -137,7 +137,7 @@ func (h joinHandlers) reject(ctx context.Context, in *rejectJoinInput) (*reply[c
 		return nil, err
 	}
 	v, err := h.svc.RejectJoin(ctx, actor(ctx), id, in.RequesterID)
-	return joinReply(v, refused(prefixReject, err))
+	return joinReply(v, refused(prefixRejectJoin, err))
 }
 
 func (h joinHandlers) joinPublic(ctx context.Context, in *joinPublicInput) (*reply[joinedJSON], error) {

@@ -177,6 +177,21 @@
 //	                          guesses
 //	circuits, changes         who may not know of a private one   Circuit not found                   design §2.5
 //	                          is told that he lacks the right
+//	…/push/{dfid}             any item there is                   own, shared, or seen in a circuit,  03 S5
+//	                                                              as far as it is seen; 400 for local
+//	                                                              ones and those out of use
+//	…/push/batch              unbounded; debug text               500 at most; plain text             03 S26, S32
+//	…/pull/{dfid}             any item there is, at once          an item of the circuit; nothing is  03 S4
+//	                                                              shown while approval is awaited
+//	…/push/* and …/pull/*     free of charge                      circuit_operation, when enforced    as push-local
+//	…/push-local that waits   item in the circuit, announced      neither, and its data unseen, until 04 S5
+//	                                                              it is approved
+//	…/operations (/pending),  everybody's, for anybody            for members; all of them for those  03 S1
+//	  …/pending-items                                             who decide
+//	…/activities              for anybody                         for members                         03 S1
+//	…/approve and …/reject of whoever names a manager; from any   the caller, in the path's circuit;  03 S2, S12, S18, S19
+//	  operations              state; half of the effects          Pending, once; all that a push does
+//	…/operations/{id}/reject  404                                 served                              03 S27
 //	GET /docs                 the internal documentation tree     reference of the API only           01 §6.1 no. 17
 //	GET /health/db            cached state                        asks, within 1 s                    01 §6.5 no. 5
 //	GET /version              planned                             served, with go_version             01 §3.1
