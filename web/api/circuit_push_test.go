@@ -132,9 +132,12 @@ func TestPushItemRefused(t *testing.T) {
 		{"deprecated", owner, plain, gone, 400, "circuitoperation/push_deprecated"},
 		{"merged", owner, plain, merged, 400, "circuitoperation/push_merged"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			pushItem(t, tt.who, tt.circuit, tt.item).WantStatus(tt.status).WantGolden(tt.golden)
-		})
+		res := pushItem(t, tt.who, tt.circuit, tt.item)
+		if res.Status != tt.status {
+			t.Errorf("%s: got %d %s, want %d", tt.name, res.Status, res.Body, tt.status)
+			continue
+		}
+		res.WantGolden(tt.golden)
 	}
 	srv.Anonymous().Post(t, "/api/circuits/"+plain+"/push/"+dfid, nil).WantStatus(http.StatusUnauthorized)
 	for _, circuit := range []string{plain, public, inactive, ipfs, stellar} {
