@@ -38,7 +38,7 @@ func TestReadmeWalk(t *testing.T) {
 	}
 	for _, want := range []string{
 		`"username":"pullet"`, `"name":"Beef chain"`, `"status":"Tokenized"`, `"weight_kg":312.5`, `"breed":"Nelore"`,
-		`"ipfs_cid":"Qm`, `"legacy_mode":false`, `"valid":true`,
+		`"ipfs_cid":"Qm`, `"legacy_mode":false`, `"valid":true`, `"role":"Viewer"`, `BR000450302380`,
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the walk does not show %s", want)
