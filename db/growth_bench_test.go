@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -179,12 +180,14 @@ func growthCreate(b *testing.B, d *DB) {
 		}
 	})
 	b.StopTimer()
-	mustWrite(b, d, func(tx app.Tx) error {
-		for _, it := range made {
-			if err := tx.Items().Delete(it); err != nil {
-				return err
+	for piece := range slices.Chunk(made, 100) {
+		mustWrite(b, d, func(tx app.Tx) error {
+			for _, it := range piece {
+				if err := tx.Items().Delete(it); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
 }

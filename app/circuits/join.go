@@ -225,5 +225,8 @@ func (c *changing) letIn(m app.CircuitMember) (bool, error) {
 	if err == nil || app.ReasonOf(err) != app.ReasonMember {
 		return false, err
 	}
+	if err := c.room(); err != nil {
+		return false, err
+	}
 	return true, c.tx.Members().Insert(c.circuit.Row, m)
 }

@@ -33,17 +33,14 @@ func (s *Service) AddMember(ctx context.Context, who app.Actor, id uuid.UUID, us
 		if err := c.mustExist(userID); err != nil {
 			return err
 		}
-		switch n, err := c.tx.Members().Count(c.circuit.Row); {
-		case err != nil:
+		if err := c.room(); err != nil {
 			return err
-		case n >= maxMembers:
-			return app.Invalid(app.ReasonMember, "Validation error: A circuit has at most %d members", maxMembers)
 		}
 		m := app.CircuitMember{UserID: userID, Role: role, Permissions: rights, JoinedAt: c.now}
 		if err := c.tx.Members().Insert(c.circuit.Row, m); err != nil {
 			return err
 		}
-		if err := c.closeRequest(userID); err != nil {
+		if err := c.settleRequest(userID, who.UserID); err != nil {
 			return err
 		}
 		name := c.circuit.Name
@@ -65,17 +62,13 @@ func (c *changing) mustExist(userID string) error {
 	return err
 }
 
-// closeRequest approves the user's join request, if one waits.
-func (c *changing) closeRequest(userID string) error {
-	j, err := c.tx.JoinRequests().Pending(c.circuit.Row, userID)
-	if app.CodeOf(err) == app.CodeNotFound {
-		return nil
+// room refuses one member more than a circuit may have.
+func (c *changing) room() error {
+	n, err := c.tx.Members().Count(c.circuit.Row)
+	if err == nil && n >= maxMembers {
+		err = app.Invalid(app.ReasonMember, "Validation error: A circuit has at most %d members", maxMembers)
 	}
-	if err != nil {
-		return err
-	}
-	j.Status, j.DecidedBy, j.DecidedAt = app.JoinApproved, c.who.UserID, c.now
-	return c.tx.JoinRequests().Decide(j)
+	return err
 }
 
 // AssignRole gives a member a role: one of the circuit's by its exact name,
