@@ -99,6 +99,8 @@
 //	POST /api/items           animals of one lot become one item  beside a canonical identifier the   a herd would be one animal
 //	                                                              others name only what has none
 //	POST /api/items, pending  text only                           pending_id beside error             02 §9 no. 8
+//	identifiers in answers    -                                   warnings: what looks wrong with a   02 §9 no. 35
+//	                                                              canonical value; never a refusal
 //	POST /api/items/batch     2 MiB                               16 MiB, 10,000 elements             bounded
 //	PUT …/items/{dfid} and    anybody                             the owner; others: the contract's   02 §9 no. 24
 //	  the other changes                                           "Item not found"

@@ -15,6 +15,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/canon"
+	"github.com/defarm-repo/defarm/app/registry"
 )
 
 // identifierJSON is an identifier in requests and answers alike (contract 02
@@ -27,6 +28,19 @@ type identifierJSON struct {
 	Scope            *string `json:"scope,omitempty" doc:"Contextual only; user when absent."`
 	Verified         *bool   `json:"verified,omitempty" doc:"Canonical only; counts together with verification_date."`
 	VerificationDate *string `json:"verification_date,omitempty" format:"date-time" doc:"RFC 3339 with an offset."`
+	Warnings         remarks `json:"warnings,omitempty" doc:"In answers only: what looks wrong with a canonical value, as a check digit. It is stored all the same." example:"[\"the check digit does not match\"]"`
+}
+
+// remarks are in answers only: whatever a client sends under the name is
+// ignored.
+type remarks []string
+
+// UnmarshalJSON implements json.Unmarshaler and reads nothing.
+func (*remarks) UnmarshalJSON([]byte) error { return nil }
+
+// Schema lets a request carry anything there.
+func (remarks) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Extensions: map[string]any{"items": &huma.Schema{Type: huma.TypeString}}}
 }
 
 // defaultScope is the scope of a contextual identifier that names none.
@@ -103,6 +117,16 @@ func appendIdentifier(b []byte, id app.Identifier) []byte {
 	if !id.VerifiedAt.IsZero() {
 		b = append(b, `,"verification_date":`...)
 		b = canon.AppendString(b, app.FormatZ(id.VerifiedAt))
+	}
+	if warnings := registry.Warnings(id.Key, id.Value); len(warnings) > 0 {
+		b = append(b, `,"warnings":[`...)
+		for i, text := range warnings {
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = canon.AppendString(b, text)
+		}
+		b = append(b, ']')
 	}
 	return append(b, '}')
 }

@@ -369,3 +369,17 @@ func TestCreateRepeated(t *testing.T) {
 		t.Errorf("items, pending items and events: got %v, want %v", after, before)
 	}
 }
+
+// A number that looks wrong is stored as it is, with a warning; what a client
+// sends back of an answer is read without it.
+func TestIdentifierWarnings(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart))
+	who := srv.User("maria")
+	body := canonical("bovino", "cpf", "111.444.777-36") + "," + canonical("bovino", "cnpj", "12ABC34501DE35") + "," + canonical("bovino", "rfid", "076000000000001")
+	dfid := createItem(t, who, body, "").WantStatus(http.StatusOK).WantGolden("item/warnings").Field("dfid")
+	echo := `{"key":"cpf","namespace":"bovino","value":"111.444.777-36","id_type":"Canonical","verified":false,"warnings":"x"}`
+	if again := newItem(t, who, echo, ""); again != dfid {
+		t.Errorf("what was answered, sent back: got %s, want %s", again, dfid)
+	}
+}

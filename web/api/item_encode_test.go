@@ -13,6 +13,7 @@ import (
 
 	"github.com/defarm-repo/defarm/app"
 	"github.com/defarm-repo/defarm/app/canon"
+	"github.com/defarm-repo/defarm/app/registry"
 )
 
 // itemFrom is the wire form of an item, from which OpenAPI is made; encodeItem
@@ -43,6 +44,7 @@ func identifierFrom(id app.Identifier) identifierJSON {
 			date := app.FormatZ(id.VerifiedAt)
 			out.VerificationDate = &date
 		}
+		out.Warnings = registry.Warnings(id.Key, id.Value)
 	}
 	return out
 }
@@ -54,7 +56,7 @@ func TestEncodeItemAgreesWithItsType(t *testing.T) {
 	identifier := rapid.Custom(func(t *rapid.T) app.Identifier {
 		id := app.Identifier{
 			Namespace: rapid.SampledFrom([]string{"", "bovino", "generic"}).Draw(t, "namespace"),
-			Key:       text.Draw(t, "key"), Value: text.Draw(t, "value"), Canonical: rapid.Bool().Draw(t, "canonical"),
+			Key:       rapid.OneOf(text, rapid.SampledFrom([]string{"sisbov", "rfid", "cpf"})).Draw(t, "key"), Value: text.Draw(t, "value"), Canonical: rapid.Bool().Draw(t, "canonical"),
 		}
 		switch {
 		case !id.Canonical:
