@@ -33,11 +33,8 @@ func (s *Service) AddMember(ctx context.Context, who app.Actor, id uuid.UUID, us
 		if err := c.mustExist(userID); err != nil {
 			return err
 		}
-		switch n, err := c.tx.Members().Count(c.circuit.Row); {
-		case err != nil:
+		if err := c.roomForOne(); err != nil {
 			return err
-		case n >= maxMembers:
-			return app.Invalid(app.ReasonMember, "Validation error: A circuit has at most %d members", maxMembers)
 		}
 		m := app.CircuitMember{UserID: userID, Role: role, Permissions: rights, JoinedAt: c.now}
 		if err := c.tx.Members().Insert(c.circuit.Row, m); err != nil {
@@ -54,6 +51,15 @@ func (s *Service) AddMember(ctx context.Context, who app.Actor, id uuid.UUID, us
 		}
 		return c.note("Update", "add_member", fmt.Sprintf("Added %s to circuit %s as %s", userID, name, role))
 	})
+}
+
+// roomForOne refuses another member where there are as many as there may be.
+func (c *changing) roomForOne() error {
+	n, err := c.tx.Members().Count(c.circuit.Row)
+	if err == nil && n >= maxMembers {
+		return app.Invalid(app.ReasonMember, "Validation error: A circuit has at most %d members", maxMembers)
+	}
+	return err
 }
 
 // mustExist refuses a user without an account.

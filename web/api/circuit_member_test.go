@@ -113,6 +113,13 @@ func TestAddMemberClosesHisRequest(t *testing.T) {
 	}
 	p.srv.User("late")
 	p.owner.Post(t, p.path+"/members", addBody("user-late", "Viewer")).WantStatus(bad).WantGolden("circuit/member_too_many")
+	// Nor by another way in.
+	late := p.srv.User("late")
+	late.Post(t, p.path+"/requests", nil).WantStatus(ok)
+	const full = "Validation error: A circuit has at most 10000 members"
+	p.owner.Post(t, p.path+"/requests/user-late/approve", nil).WantStatus(bad).WantError("Failed to approve join request: " + full)
+	p.owner.Put(t, p.path+"/public-settings", `{"auto_approve_members":true}`).WantStatus(ok)
+	late.Post(t, p.path+"/public/join", nil).WantStatus(bad).WantError("Failed to join circuit: " + full)
 	p.owner.Delete(t, p.path+"/members/user-7").WantStatus(ok)
 	p.owner.Post(t, p.path+"/members", addBody("user-late", "Viewer")).WantStatus(ok)
 }
