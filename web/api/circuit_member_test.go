@@ -110,10 +110,9 @@ func TestAddMemberClosesHisRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.srv.User("late")
+	late := p.srv.User("late")
 	p.owner.Post(t, p.path+"/members", addBody("user-late", "Viewer")).WantStatus(bad).WantGolden("circuit/member_too_many")
 	// Nor by another way in.
-	late := p.srv.User("late")
 	late.Post(t, p.path+"/requests", nil).WantStatus(ok)
 	const full = "Validation error: A circuit has at most 10000 members"
 	p.owner.Post(t, p.path+"/requests/user-late/approve", nil).WantStatus(bad).WantError("Failed to approve join request: " + full)
