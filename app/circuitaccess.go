@@ -32,7 +32,8 @@ const (
 )
 
 // circuitRule says who may do a work: whoever holds the permission; the owner
-// even if his entry lacks it; the built-in Admin role even without it.
+// even if his entry lacks it; the built-in Admin role even without it, unless
+// one of the circuit's own roles stands in its place.
 type circuitRule struct {
 	needs Permission // "": nobody by a permission
 	owner bool
@@ -75,7 +76,7 @@ func (g CircuitGate) May(userID string, w CircuitWork) bool {
 	case !g.IsIn:
 		return false
 	default:
-		return (rule.needs != "" && g.Member.Has(rule.needs)) || (rule.admin && g.Member.Role == RoleAdmin)
+		return (rule.needs != "" && g.Member.Has(rule.needs)) || (rule.admin && g.Member.Role == RoleAdmin && g.Member.CustomRole == "")
 	}
 }
 

@@ -23,6 +23,8 @@ func gateOf(owner string, role app.MemberRole, rights ...app.Permission) app.Cir
 func TestCircuitWorks(t *testing.T) {
 	t.Parallel()
 	all := app.RolePermissions(app.RoleOwner)
+	replaced := gateOf("joao", app.RoleAdmin, app.PermCertify)
+	replaced.Member.CustomRole = "Watcher"
 	callers := []struct {
 		name string
 		gate app.CircuitGate
@@ -32,9 +34,10 @@ func TestCircuitWorks(t *testing.T) {
 		{"admin", gateOf("joao", app.RoleAdmin, app.RolePermissions(app.RoleAdmin)...)},
 		{"member", gateOf("joao", app.RoleMember, app.RolePermissions(app.RoleMember)...)},
 		{"viewer", gateOf("joao", app.RoleViewer, app.RolePermissions(app.RoleViewer)...)},
-		{"steward", gateOf("joao", app.RoleViewer, app.PermManagePermissions)},         // a custom role
-		{"auditor", gateOf("joao", app.RoleMember, app.PermAudit, app.PermDelete)},     // a custom role
-		{"demoted", gateOf("joao", app.RoleAdmin)},                                     // base Admin, rights replaced by none
+		{"steward", gateOf("joao", app.RoleViewer, app.PermManagePermissions)},     // a custom role
+		{"auditor", gateOf("joao", app.RoleMember, app.PermAudit, app.PermDelete)}, // a custom role
+		{"demoted", gateOf("joao", app.RoleAdmin)},                                 // base Admin, rights replaced by none
+		{"watcher", replaced},                                                          // base Admin with a custom role in its place
 		{"deputy", gateOf("joao", app.RoleMember, all...)},                             // all rights, and not the owner
 		{"recruiter", gateOf("joao", app.RoleMember, app.PermInvite, app.PermCertify)}, // a custom role
 		{"stranger", gateOf("joao", "")},                                               // platform administrators are this, too

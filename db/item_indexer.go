@@ -58,7 +58,10 @@ func (x *indexer) catchUp(ctx context.Context) error {
 		behind, err = r.Items().SearchBacklog()
 		return err
 	})
-	for done := behind == (app.SearchBacklog{}); err == nil && !done; {
+	// Declared here: a loop variable is copied for each round, also when the
+	// caller gave up on a write that still runs.
+	done := behind == (app.SearchBacklog{})
+	for err == nil && !done {
 		var took time.Duration
 		before := x.d.writer.ran.Load()
 		err = x.d.Write(ctx, func(tx app.Tx) (err error) {

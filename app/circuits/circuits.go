@@ -10,6 +10,7 @@ package circuits
 
 import (
 	"context"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -154,6 +155,9 @@ func (s *Service) Items(ctx context.Context, who app.Actor, id uuid.UUID, events
 		byItem, err := r.Events().ByItems(dfids)
 		for i := range list {
 			list[i].Events = visibleEvents(byItem[list[i].DFID], who, v)
+			if !v.Member {
+				list[i].Events = v.onPage(list[i].Events, who, list[i].Whole)
+			}
 		}
 		return err
 	})
@@ -174,4 +178,15 @@ func visibleEvents(events []*app.Event, who app.Actor, v View) []*app.Event {
 		}
 	}
 	return out
+}
+
+// onPage keeps what an outsider would also find on the public page (see Face),
+// and what is his own: an item that the circuit holds in part shows the
+// circuit's own events, and encrypted ones show where the circuit says so.
+func (v View) onPage(events []*app.Event, who app.Actor, whole bool) []*app.Event {
+	circuit, encrypted := v.ID.String(), v.Public != nil && v.Public.ShowEncrypted
+	return slices.DeleteFunc(events, func(e *app.Event) bool {
+		return e.Source != who.UserID && e.Visibility == app.VisibilityPublic &&
+			((e.Encrypted && !encrypted) || (!whole && !e.InCircuit(circuit)))
+	})
 }

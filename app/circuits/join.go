@@ -219,7 +219,8 @@ func (c *changing) decide(requesterID string, status app.JoinStatus) error {
 	return c.tx.JoinRequests().Decide(j)
 }
 
-// letIn adds a member unless he is one; it reports whether it did.
+// letIn adds a member unless he is one; it reports whether it did. ReasonMember
+// when there are too many.
 func (c *changing) letIn(m app.CircuitMember) (bool, error) {
 	_, err := c.tx.Members().ByID(c.circuit.Row, m.UserID)
 	if err == nil || app.ReasonOf(err) != app.ReasonMember {

@@ -101,7 +101,7 @@ func operationsOf(r app.Reader, who app.Actor, v View, status app.OperationStatu
 // PendingItem is an operation that waits, with what it would bring or take.
 type PendingItem struct {
 	Operation
-	Item *app.Item // nil when there is no such item
+	Item *app.Item // nil when there is no such item, or none in the circuit to pull
 }
 
 // PendingItems is Operations for what waits, with the items. Members who do not
@@ -124,9 +124,21 @@ func (s *Service) PendingItems(ctx context.Context, who app.Actor, id uuid.UUID,
 			dfids[i] = op.DFID
 		}
 		items, err := r.Items().ByDFIDs(dfids)
+		if err != nil {
+			return err
+		}
+		held, err := r.Circuits().Held(v.Row, dfids)
 		list = make([]PendingItem, len(ops))
 		for i, op := range ops {
-			list[i] = PendingItem{Operation: op, Item: op.preview(items[op.DFID])}
+			list[i] = PendingItem{Operation: op}
+			if op.Type == app.OperationPull { // what is there to be pulled now
+				place, there := held[op.DFID]
+				if !there {
+					continue
+				}
+				op.Plan.Whole, op.Plan.Quoted = place.Whole, place.Quoted
+			}
+			list[i].Item = op.preview(items[op.DFID])
 		}
 		return err
 	})

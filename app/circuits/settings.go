@@ -19,20 +19,21 @@ func (s *Service) SetPublic(ctx context.Context, who app.Actor, id uuid.UUID, in
 	if err != nil && app.CodeOf(err) != app.CodeNotFound {
 		return View{}, err
 	}
+	// Decided again by the write: here it spares a stranger's password.
+	if err == nil {
+		err = allowed(gateOf(known, who), who, app.WorkSettings)
+	}
+	// The contract checks the input before it looks for the circuit. Who may not
+	// set them is told nothing of the settings that are there.
 	var stored *app.PublicSettings
 	if err == nil {
 		stored = known.Public
 	}
-	// The contract checks the input before it looks for the circuit.
 	next, invalid := publicSettings(in, stored)
 	if invalid != nil {
 		return View{}, invalid
 	}
 	if err != nil {
-		return View{}, err
-	}
-	// Decided again by the write: here it spares a stranger's password.
-	if err := allowed(gateOf(known, who), who, app.WorkSettings); err != nil {
 		return View{}, err
 	}
 	if next.PasswordHash, err = s.hashPassword(ctx, in); err != nil {

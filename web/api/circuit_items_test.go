@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -149,4 +151,44 @@ func TestCircuitItemsOfOthers(t *testing.T) {
 		stranger.Get(t, "/api/items/"+dfid).WantStatus(http.StatusNotFound).WantGolden("item/not_found")
 	}
 	owner.Get(t, "/api/circuits/"+uuid.NewString()+"/items").WantStatus(http.StatusNotFound).WantGolden("circuit/not_found")
+}
+
+// Of an item that the circuit holds in part outsiders see the circuit's own
+// events, as on its public page, and encrypted ones where the circuit says so.
+func TestCircuitItemsOfAPartToOthers(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart))
+	farmer, plant, stranger := srv.User("farmer"), srv.User("plant"), srv.User("stranger")
+	farm := newCircuit(t, farmer, `,"allow_public_visibility":true`)
+	slaughter := newCircuit(t, plant, `,"public_settings":{"auto_publish_pushed_items":true}`)
+	dfid := dfidOf(t, farmer, farm, sisbov("BR076123456789"))
+	if again := dfidOf(t, plant, slaughter, sisbov("BR076123456789")); again != dfid {
+		t.Fatalf("got %s, want %s", again, dfid)
+	}
+	err := srv.Store().Write(t.Context(), func(tx app.Tx) error {
+		id := uuid.MustParse(slaughter)
+		return tx.Events().Insert(&app.Event{
+			ID: uuid.New(), DFID: dfid, Type: app.EventUpdated, At: chainStart, Source: "sealed", Visibility: app.VisibilityPublic,
+			Encrypted: true, PushedToCircuit: &id, Metadata: map[string]json.RawMessage{},
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := func(sources ...string) {
+		t.Helper()
+		var got []struct{ Events []struct{ Source string } }
+		stranger.Get(t, "/api/circuits/"+slaughter+"/items?include_events=true").WantStatus(http.StatusOK).JSON(&got)
+		var shown []string
+		for _, e := range got[0].Events {
+			shown = append(shown, e.Source)
+		}
+		slices.Sort(shown)
+		if !slices.Equal(shown, sources) {
+			t.Errorf("events of %v, want %v", shown, sources)
+		}
+	}
+	want(plant.UserID)
+	plant.Put(t, "/api/circuits/"+slaughter+"/public-settings", `{"show_encrypted_events":true}`).WantStatus(http.StatusOK)
+	want("sealed", plant.UserID)
 }

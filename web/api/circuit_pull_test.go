@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -127,6 +128,29 @@ func TestPullThatWaits(t *testing.T) {
 	viewer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusNotFound)
 	owner.Post(t, "/api/circuits/operations/"+second+"/approve", nil).WantStatus(http.StatusBadRequest).WantGolden("circuitoperation/approve_item_gone")
 	wantTexts(t, owner, path+"/operations/pending", "operation_id", second)
+}
+
+// What was pulled meanwhile is seen no more, also by those whose own pull of it
+// still waits.
+func TestPendingPullOfWhatIsGone(t *testing.T) {
+	t.Parallel()
+	srv := servertest.Start(t, servertest.At(chainStart))
+	owner, viewer := srv.User("owner"), srv.User("viewer")
+	circuit := seedCircuit(t, srv, func(c *app.Circuit) { c.Permissions.RequireApprovalForPull = true },
+		roles{owner: app.RoleOwner, viewer: app.RoleViewer})
+	path := "/api/circuits/" + circuit
+	dfid := pushed(t, owner, circuit, "BR000000000001")
+	pullItem(t, viewer, circuit, dfid).WantStatus(http.StatusOK)
+	other := pullItem(t, owner, circuit, dfid).WantStatus(http.StatusOK).Field("operation.operation_id")
+	if got := viewer.Get(t, path+"/pending-items").WantStatus(http.StatusOK).Field("data.0.item_preview"); !strings.Contains(got, "BR000000000001") {
+		t.Errorf("while it is there: got %s", got)
+	}
+	owner.Post(t, "/api/circuits/operations/"+other+"/approve", nil).WantStatus(http.StatusOK)
+	viewer.Get(t, "/api/items/"+dfid).WantStatus(http.StatusNotFound)
+	res := viewer.Get(t, path+"/pending-items").WantStatus(http.StatusOK)
+	if got := res.Field("data.0.dfid") + " " + res.Field("data.0.item_preview"); got != dfid+" null" {
+		t.Errorf("after it was pulled: got %s", got)
+	}
 }
 
 // Every refusal of a pull, with the contract's words before it.

@@ -84,6 +84,13 @@ func TestSetPublicSettingsRefused(t *testing.T) {
 	c.owner.Put(t, "/api/circuits/7/public-settings", `{}`).WantStatus(400).WantGolden("circuit/settings_bad_id")
 	c.owner.Put(t, unknown, `{}`).WantStatus(400).WantGolden("circuit/settings_no_circuit")
 	c.stranger.Put(t, closed, `{}`).WantStatus(400).WantGolden("circuit/settings_no_circuit")
+	// Whether there is a password is not told to those who may not set one.
+	locked := c.circuit(t, func(c *app.Circuit) {
+		c.Public = &app.PublicSettings{AccessMode: app.AccessProtected, PasswordHash: "x"}
+	}) + "/public-settings"
+	for _, who := range []*servertest.Client{c.stranger, c.manager, c.member, c.admin} {
+		who.Put(t, locked, `{"access_mode":"protected"}`).WantStatus(422).WantGolden("circuit/refused_password_missing")
+	}
 	for _, who := range []*servertest.Client{c.stranger, c.manager, c.member, c.admin} {
 		who.Put(t, open, `{}`).WantStatus(400).WantGolden("circuit/settings_no_permission")
 	}

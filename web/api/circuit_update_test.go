@@ -149,6 +149,10 @@ func TestToggleVisibility(t *testing.T) {
 	for _, who := range []*servertest.Client{p.member, p.viewer, p.other, p.srv.Admin()} {
 		who.Put(t, path, nil).WantStatus(denied).WantGolden("circuit/toggle_denied")
 	}
+	// A role in the place of the built-in one takes the right away.
+	p.owner.Post(t, p.path+"/roles", `{"role_name":"Watcher","permissions":["pull"],"description":""}`).WantStatus(ok)
+	p.owner.Patch(t, p.path+"/members/"+p.admin.UserID, `{"role":"Watcher"}`).WantStatus(ok)
+	p.admin.Put(t, path, nil).WantStatus(denied).WantGolden("circuit/toggle_denied")
 	p.owner.Put(t, path, nil).WantStatus(ok)
 	p.other.Put(t, path, nil).WantStatus(unknown).WantGolden("circuit/not_found")
 	p.owner.Put(t, "/api/circuits/"+uuid.NewString()+"/visibility/toggle", nil).WantStatus(unknown).WantGolden("circuit/not_found")

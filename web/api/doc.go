@@ -142,8 +142,9 @@
 //	                                                              redacted
 //	PUT …/{id}/deactivate     owner_id alone is not enough;       it is; body optional; 400 for an    03 §1.6
 //	                          changes last_modified again         archived circuit; repeated: nothing
-//	…/visibility/toggle       500 for Admins, 403 for holders of  works for both; body ignored        03 §1.7
-//	                          ManagePermissions
+//	…/visibility/toggle       500 for Admins, 403 for holders of  works for both, not for Admins with a 03 §1.7
+//	                          ManagePermissions                   custom role in place of it; body
+//	                                                              ignored
 //	PUT …/{id}/reactivate,    -                                   served; the tier's number of        03 §9 S27
 //	  POST …/transfer                                             circuits holds when enforced
 //	…/{id}/alias-config       fixed at creation; unbounded        GET for members, PUT; 100 entries   03 §9 S27, S32

@@ -147,7 +147,8 @@ func rowCounts(t *testing.T, database string) map[string]int {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	rows, err := conn.QueryContext(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`)
+	rows, err := conn.QueryContext(t.Context(), `SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+		AND name NOT LIKE 'item_search%'`) // the search index follows when it has time
 	if err != nil {
 		t.Fatal(err)
 	}
