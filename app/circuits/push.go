@@ -154,7 +154,10 @@ func (p *push) pay(tx app.Tx) error {
 
 // admit decides whether the caller may push into the circuit at all.
 func (p *push) admit() error {
-	if err := p.changing.admit(app.WorkPush); err != nil {
+	if err := p.gate.Allow(p.who.UserID, app.WorkPush); err != nil {
+		return err
+	}
+	if err := p.circuit.RequireActive(); err != nil {
 		return err
 	}
 	return p.mayStore()
