@@ -193,7 +193,7 @@ func TestOperationListCost(t *testing.T) {
 			return len(l), err
 		},
 	}
-	want := map[string]int{"operations": 1, "pending": 1, "pending items": 2, "activities": 1}
+	want := map[string]int{"operations": 1, "pending": 1, "pending items": 3, "activities": 1}
 	pushed := 0
 	for _, n := range []int{2, 60} {
 		for _, dfid := range dfids[pushed:n] {
