@@ -53,7 +53,7 @@ func matrixRows() []matrixRow {
 		{"POST /api/circuits/{id}/public/join", "", [12]int{401, 400, 400, 400, 400, 400, 400, 403, 400, 400, 400, 400}},
 
 		{"POST /api/circuits/{id}/push-local", `{"local_id":"{new}","identifiers":[{"key":"lote","value":"{new}"}]}`, [12]int{401, 403, 403, 200, 200, 403, 200, 403, 200, 200, 403, 403}},
-		{"POST /api/circuits/{id}/push/{dfid}", "", [12]int{401, 403, 403, 200, 200, 403, 200, 403, 200, 200, 403, 403}},
+		{"POST /api/circuits/{id}/push/{dfid}", "", [12]int{401, 404, 403, 200, 200, 403, 200, 403, 200, 200, 403, 404}},
 		{"POST /api/circuits/{id}/push/batch", `{"dfids":["{dfid}"]}`, [12]int{401, 200, 200, 200, 200, 200, 200, 403, 200, 200, 200, 200}}, // see TestCircuitMatrixContents
 		{"POST /api/circuits/{id}/pull/{dfid}", "", [12]int{401, 400, 200, 200, 200, 200, 200, 403, 200, 200, 400, 400}},
 		{"POST /api/circuits/operations/{operation_id}/approve", "", [12]int{401, 400, 400, 400, 200, 400, 200, 403, 200, 200, 400, 400}},
