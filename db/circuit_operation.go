@@ -48,10 +48,14 @@ func (t operations) ByID(id uuid.UUID) (app.CircuitOperation, error) {
 	})
 }
 
-// Pending ones have an index of their own; the requester narrows few rows.
+// Pending ones have an index of their own, which the requester narrows; all of a
+// requester's have another.
 const (
 	operationsOfCircuit = `SELECT ` + operationColumns + ` FROM circuit_operations
-	WHERE circuit_row = ?1 AND (?2 = '' OR status = ?2) AND (?3 = '' OR requester_id = ?3)
+	WHERE circuit_row = ?1 AND (?2 = '' OR status = ?2)
+	ORDER BY row DESC LIMIT ?3 OFFSET ?4`
+	operationsOfRequester = `SELECT ` + operationColumns + ` FROM circuit_operations
+	WHERE circuit_row = ?1 AND requester_id = ?2 AND (?3 = '' OR status = ?3)
 	ORDER BY row DESC LIMIT ?4 OFFSET ?5`
 	operationsPending = `SELECT ` + operationColumns + ` FROM circuit_operations
 	WHERE circuit_row = ?1 AND status = 'Pending' AND (?2 = '' OR requester_id = ?2)
@@ -63,7 +67,10 @@ func (t operations) List(f app.OperationFilter, p app.Page) ([]app.CircuitOperat
 	if f.Status == app.OperationPending {
 		return collect(t.s, scanOperation, operationsPending, f.CircuitRow, f.RequesterID, p.Limit, p.Offset)
 	}
-	return collect(t.s, scanOperation, operationsOfCircuit, f.CircuitRow, string(f.Status), f.RequesterID, p.Limit, p.Offset)
+	if f.RequesterID != "" {
+		return collect(t.s, scanOperation, operationsOfRequester, f.CircuitRow, f.RequesterID, string(f.Status), p.Limit, p.Offset)
+	}
+	return collect(t.s, scanOperation, operationsOfCircuit, f.CircuitRow, string(f.Status), p.Limit, p.Offset)
 }
 
 const operationInsert = `INSERT INTO circuit_operations

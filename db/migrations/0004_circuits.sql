@@ -20,3 +20,5 @@ ALTER TABLE circuit_operations ADD COLUMN plan TEXT NOT NULL DEFAULT ''; -- JSON
 ALTER TABLE circuit_operations ADD COLUMN decided_by TEXT NOT NULL DEFAULT '';
 ALTER TABLE circuit_operations ADD COLUMN decided_at INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX circuit_operations_pending ON circuit_operations (circuit_row, row) WHERE status = 'Pending';
+-- Members who do not decide see their own operations among everybody's.
+CREATE INDEX circuit_operations_requester ON circuit_operations (circuit_row, requester_id, row);

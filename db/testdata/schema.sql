@@ -338,6 +338,7 @@ CREATE INDEX circuit_items_pushed ON circuit_items (circuit_row, pushed_at, item
 CREATE INDEX circuit_members_user ON circuit_members (user_id, circuit_row);
 CREATE INDEX circuit_operations_circuit ON circuit_operations (circuit_row, row);
 CREATE INDEX circuit_operations_pending ON circuit_operations (circuit_row, row) WHERE status = 'Pending';
+CREATE INDEX circuit_operations_requester ON circuit_operations (circuit_row, requester_id, row);
 CREATE INDEX circuit_published_item ON circuit_published (item_row);
 CREATE INDEX circuits_owner ON circuits (owner_id, row);
 CREATE INDEX circuits_public ON circuits (row) WHERE is_public = 1;
