@@ -40,6 +40,9 @@ type Lookups interface {
 	// Circuit returns the circuit with its members, roles and published
 	// items; ReasonCircuitNotFound.
 	Circuit(ctx context.Context, id uuid.UUID) (*Circuit, error)
+	// Circuits returns the circuits with those ids, in the order asked; ids
+	// that do not exist are left out. At most 10,000.
+	Circuits(ctx context.Context, ids []uuid.UUID) ([]*Circuit, error)
 	// Item returns the item stored under a DFID or "LID-<uuid>";
 	// ReasonItemNotFound.
 	Item(ctx context.Context, dfid string) (*Item, error)

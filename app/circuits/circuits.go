@@ -105,18 +105,16 @@ func (s *Service) List(ctx context.Context, who app.Actor, f ListFilter, p app.P
 	return s.views(ctx, who, ids)
 }
 
-// views gives the circuits with those ids as the caller may see them.
+// views gives the circuits with those ids as the caller may see them; those that
+// were removed since the list was read are left out.
 func (s *Service) views(ctx context.Context, who app.Actor, ids []uuid.UUID) ([]View, error) {
-	views := make([]View, 0, len(ids))
-	for _, id := range ids {
-		c, err := s.store.Circuit(ctx, id)
-		if err != nil {
-			if app.CodeOf(err) == app.CodeNotFound {
-				continue // removed since the list was read
-			}
-			return nil, err
-		}
-		views = append(views, s.view(c, who))
+	list, err := s.store.Circuits(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]View, len(list))
+	for i, c := range list {
+		views[i] = s.view(c, who)
 	}
 	return views, nil
 }
