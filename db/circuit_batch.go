@@ -84,6 +84,7 @@ type behind struct {
 	first [2]*int64
 }
 
+// Scan implements scanner.
 func (b behind) Scan(dest ...any) error {
 	return b.sc.Scan(append([]any{b.first[0], b.first[1]}, dest...)...)
 }
