@@ -178,6 +178,9 @@ func take(src rowSource, from int64, n int) ([]int64, error) {
 // source builds the walk for a list.
 func (t items) source(userID string, everything bool, f app.ItemFilter, p app.Page) (rowSource, error) {
 	piece := min(p.Limit, maxPiece)
+	if f.IdentifierKey != "" || (f.Status != "" && f.Status != app.ItemActive) {
+		piece = minPiece // what is narrow has few rows, and the others jump to them
+	}
 	stream := func(text string, key any, piece int) *rowStream {
 		return &rowStream{s: t.s, text: text, key: key, piece: max(piece, minPiece)}
 	}
