@@ -1,11 +1,13 @@
 // Package circuits is the service of circuits: groups of parties that share
-// items under permissions. It creates and lists circuits, lets users ask to
-// join them, shows their public face, and tokenizes local items into them
-// (PushLocal).
+// items under permissions. It creates, lists and changes circuits, keeps their
+// members and roles, lets users ask to join, shows their public face, tokenizes
+// local items into them (push.go), and pushes, pulls and approves.
 //
 // Who may do what inside a circuit is decided inside the write closure, from
-// the caller's own membership entry (app.CircuitGate), so a permission that was
-// taken away a moment ago is already gone.
+// the caller's own membership entry (app.CircuitGate) and the one table of
+// rights, so a permission that was taken away a moment ago is already gone.
+// Every change of a circuit goes through change.go, and every item that comes
+// into one through place.go.
 package circuits
 
 import (

@@ -194,16 +194,3 @@ func (c *changing) joinPublic(message string) (approved bool, err error) {
 	}
 	return true, c.note("Create", "join_circuit", "Joined circuit: "+c.circuit.Name)
 }
-
-// settleRequest notes a request of a new member, if one waits, as approved.
-func (c *changing) settleRequest(userID, by string) error {
-	j, err := c.tx.JoinRequests().Pending(c.circuit.Row, userID)
-	if app.ReasonOf(err) == app.ReasonJoinRequest {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	j.Status, j.DecidedBy, j.DecidedAt = app.JoinApproved, by, c.now
-	return c.tx.JoinRequests().Decide(j)
-}

@@ -231,3 +231,16 @@ func (c *changing) letIn(m app.CircuitMember) (bool, error) {
 	}
 	return true, c.tx.Members().Insert(c.circuit.Row, m)
 }
+
+// settleRequest notes a request of a new member, if one waits, as approved.
+func (c *changing) settleRequest(userID, by string) error {
+	j, err := c.tx.JoinRequests().Pending(c.circuit.Row, userID)
+	if app.ReasonOf(err) == app.ReasonJoinRequest {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	j.Status, j.DecidedBy, j.DecidedAt = app.JoinApproved, by, c.now
+	return c.tx.JoinRequests().Decide(j)
+}

@@ -19,9 +19,9 @@ const (
 	candidatePiece = 32
 )
 
-// inspect finds what keeps identifiers and data from becoming an item without
-// anybody looking at them, nil for nothing (contract 02 §6.6). Conflicts with
-// what is stored are found by match.
+// inspectIdentifiers and inspectData find what keeps the input from becoming an
+// item without anybody looking at it, nil for nothing (contract 02 §6.6).
+// Conflicts with what is stored are found by match.
 func inspectIdentifiers(ids []app.Identifier) *app.PendingReason {
 	if len(ids) == 0 {
 		return &app.PendingReason{Kind: app.PendingNoIdentifiers}

@@ -1,11 +1,14 @@
-// Package items is the service of items: it creates local ones and shows items
-// to those who may see them. How a local item becomes a traced one is package
-// circuits.
+// Package items is the service of items: it shows them to those who may see
+// them, finds and counts them (search.go, stats.go), makes and enriches traced
+// ones outside circuits (trace.go, batch.go; conflict.go says what needs a
+// decision first, pending.go decides), changes them (change.go), shares them
+// (share.go), and makes and tidies local ones (create.go, local_*.go). How a
+// local item becomes a traced one is package circuits.
 //
 // An item is seen by its owner, by administrators, by those with whom it is
 // shared and by the members of the circuits that hold it; for everybody else it
-// does not exist. Members of a
-// circuit that does not hold the whole item see their part (app.Sight).
+// does not exist. Members of a circuit that does not hold the whole item see
+// their part (app.Sight). Only its owner changes it.
 package items
 
 import (
