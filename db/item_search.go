@@ -37,10 +37,10 @@ const (
 	indexedRow = `SELECT value FROM counters WHERE name = 'search'`
 	indexedSet = `UPDATE counters SET value = ? WHERE name = 'search'`
 
-	todoAdd    = `INSERT INTO item_search_todo (item_row, rehash) VALUES (?, 0)`
-	todoLast   = `SELECT coalesce(max(seq), 0) FROM item_search_todo`
-	todoNext   = `SELECT seq, item_row, rehash FROM item_search_todo WHERE seq <= ? ORDER BY seq LIMIT ?`
-	todoRemove = `DELETE FROM item_search_todo WHERE seq <= ?`
+	changeAdd    = `INSERT INTO item_search_changes (item_row, rehash) VALUES (?, 0)`
+	changeLast   = `SELECT coalesce(max(seq), 0) FROM item_search_changes`
+	changeNext   = `SELECT seq, item_row, rehash FROM item_search_changes WHERE seq <= ? ORDER BY seq LIMIT ?`
+	changeRemove = `DELETE FROM item_search_changes WHERE seq <= ?`
 )
 
 // searchLater notes that an item's text changed, unless the index comes to it
@@ -54,7 +54,7 @@ func (t items) searchLater(row int64) error {
 	if row > t.s.indexed {
 		return nil
 	}
-	if _, err := t.s.exec(todoAdd, row); err != nil {
+	if _, err := t.s.exec(changeAdd, row); err != nil {
 		return fmt.Errorf("note item for search: %w", err)
 	}
 	return nil
@@ -72,16 +72,16 @@ func (t items) SearchBacklog() (b app.SearchBacklog, err error) {
 	if b.Row <= indexed {
 		b.Row = 0
 	}
-	err = t.s.row(todoLast).Scan(&b.Change)
+	err = t.s.row(changeLast).Scan(&b.Change)
 	return b, err
 }
 
-type todo struct {
+type textChange struct {
 	seq, row int64
 	rehash   bool
 }
 
-func scanTodo(sc scanner) (d todo, err error) {
+func scanTextChange(sc scanner) (d textChange, err error) {
 	err = sc.Scan(&d.seq, &d.row, &d.rehash)
 	return d, err
 }
@@ -89,7 +89,7 @@ func scanTodo(sc scanner) (d todo, err error) {
 // IndexSearch implements app.ItemRows.
 func (t items) IndexSearch(b app.SearchBacklog, n int) (done bool, err error) {
 	budget := indexBytes
-	changes, err := collect(t.s, scanTodo, todoNext, b.Change, n)
+	changes, err := collect(t.s, scanTextChange, changeNext, b.Change, n)
 	if err != nil {
 		return false, err
 	}
@@ -105,7 +105,7 @@ func (t items) IndexSearch(b app.SearchBacklog, n int) (done bool, err error) {
 		n--
 	}
 	if through > 0 {
-		if _, err := t.s.exec(todoRemove, through); err != nil {
+		if _, err := t.s.exec(changeRemove, through); err != nil {
 			return false, fmt.Errorf("index text: %w", err)
 		}
 	}
@@ -116,7 +116,7 @@ func (t items) IndexSearch(b app.SearchBacklog, n int) (done bool, err error) {
 }
 
 // reindex indexes what a row that was indexed before holds now.
-func (t items) reindex(d todo, budget *int) error {
+func (t items) reindex(d textChange, budget *int) error {
 	if _, err := t.s.exec(searchRemove, d.row); err != nil {
 		return fmt.Errorf("unindex text: %w", err)
 	}

@@ -148,7 +148,7 @@ func TestIdentifierSpellings(t *testing.T) {
 		if err := (items{s}).removeHashes(it.Row, []int64{pairHash("sisbov", "BR076123456789")}); err != nil {
 			return err
 		}
-		_, err := s.exec(`INSERT INTO item_search_todo (item_row, rehash) VALUES (?, 1)`, it.Row)
+		_, err := s.exec(`INSERT INTO item_search_changes (item_row, rehash) VALUES (?, 1)`, it.Row)
 		return err
 	})
 	index(t, d)

@@ -11,10 +11,10 @@ CREATE VIRTUAL TABLE item_search USING fts5 (
 -- The index follows in writes of its own, because it costs more than storing the
 -- item does: new items by row, up to the counter; others, whose text changed since
 -- they were indexed, in the order of the changes. An item may come twice.
-CREATE TABLE item_search_todo (
+CREATE TABLE item_search_changes (
 	seq      INTEGER PRIMARY KEY,
 	item_row INTEGER NOT NULL, -- no foreign key: the item may be gone
 	rehash   INTEGER NOT NULL  -- its identifier index is from before normal forms
 );
-INSERT INTO item_search_todo (item_row, rehash) SELECT row, 1 FROM items ORDER BY row;
+INSERT INTO item_search_changes (item_row, rehash) SELECT row, 1 FROM items ORDER BY row;
 INSERT INTO counters (name, value) SELECT 'search', coalesce(max(row), 0) FROM items;

@@ -166,15 +166,15 @@ CREATE VIRTUAL TABLE item_search USING fts5 (
 	text, content = '', contentless_delete = 1, detail = none,
 	tokenize = 'trigram case_sensitive 1'
 );
-CREATE TABLE 'item_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
-CREATE TABLE 'item_search_data'(id INTEGER PRIMARY KEY, block BLOB);
-CREATE TABLE 'item_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER);
-CREATE TABLE 'item_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
-CREATE TABLE item_search_todo (
+CREATE TABLE item_search_changes (
 	seq      INTEGER PRIMARY KEY,
 	item_row INTEGER NOT NULL, -- no foreign key: the item may be gone
 	rehash   INTEGER NOT NULL  -- its identifier index is from before normal forms
 );
+CREATE TABLE 'item_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+CREATE TABLE 'item_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+CREATE TABLE 'item_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER);
+CREATE TABLE 'item_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 CREATE TABLE item_shares (
 	row          INTEGER PRIMARY KEY,
 	id           TEXT    NOT NULL UNIQUE, -- SHARE-<time>-<8 hex digits>
